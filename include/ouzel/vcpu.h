@@ -84,8 +84,9 @@ struct vcpu_block {
 
 /*
  * The server's own tables: ARMv8 stage 1, 4 KiB granule, 48 bits, four levels, in frames
- * that the server owns; the root is given to space_create, or for SLOT_SPACE by
- * space_sync's third argument. What the kernel takes from a leaf: valid, AF, address,
+ * that the server owns. The root is the second argument of space_create; for SLOT_SPACE the
+ * server names it with space_sync(SLOT_SPACE, va, pages, root), and later passes root 0 to
+ * keep it. A range that the table does not map is unmapped in the shadow. What the kernel takes from a leaf: valid, AF, address,
  * AttrIndx, AP, UXN, PXN. MAIR_EL1 is: 0 Normal WB, 1 Normal WB (tagged), 2 Normal NC,
  * 3 Device-nGnRnE, 4 Device-nGnRE. A leaf of a process space is installed as it is (without
  * Contiguous, with nG and PXN); one of the server's own space gets EL0 access, UXN = PXN.
@@ -97,7 +98,11 @@ struct vcpu_block {
  * x2 = physical load address of the image (2 MiB aligned), x3 = number of vCPUs. The image
  * is mapped at its link address 0xffff800080000000, text executable, the rest writable,
  * as its Ouzel header says (see servers/linux). Nothing else is mapped. Block n is at
- * block 0 + n * VB_SIZE.
+ * block 0 + n * VB_SIZE; it is the buffer that thread_create was given for vCPU n, and the
+ * server maps it where it likes. Every vCPU starts as an ordinary thread (its faults are
+ * messages to the pager); the server turns it into a vCPU with
+ * vcpu_enable(SERVER_SLOT_VCPU(n), the block's address in its own space, its vector table),
+ * for itself on the boot CPU, before thread_start for the others.
  */
 #define SERVER_IMAGE_VA      0xffff800080000000
 #define SERVER_SLOT_VCPU(n)  (32 + (n))  /* thread capabilities of the vCPUs */
