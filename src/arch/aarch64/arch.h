@@ -28,6 +28,10 @@ struct range { paddr_t start, end; };
 struct boot_info {
         struct range ram[BOOT_RANGES]; /* page aligned, sorted, disjoint, without no-map */
         unsigned n_ram;
+        /* What can't be a device region: all RAM, no-map included, and the interrupt
+         * controller's registers. Sorted, disjoint, page aligned. */
+        struct range reserved[BOOT_RANGES];
+        unsigned n_reserved;
         struct range kernel; /* image and bss, without the boot archive */
         struct range pool;   /* the kernel's fixed share: zeroed by nobody, direct-mapped */
         struct range fdt, archive, initrd; /* byte-exact; empty when start == end */
@@ -48,6 +52,8 @@ extern struct boot_info boot;
 /* kernel_main calls this when the kernel is ready for the other cores. It waits until they
  * answer or a time-out passes, says which did not, and returns how many run. */
 unsigned boot_start_secondaries(void);
+uint64_t kernel_stack_top(unsigned cpu);
+[[noreturn]] void exit_to_thread(void); /* entry.S: on this core, whoever schedule() says */
 
 /* ---- messages and the end -------------------------------------------------------------- */
 void printk(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry.S -- where the CPU lands on every exception taken to EL1, and how it leaves.
+ *
+ * At EL0, SP_EL1 points to the running thread's struct, which starts with its frame. So
+ * saving registers needs no memory but the thread's own, and changing threads is changing
+ * SP. TPIDR_EL1 points to this core's struct cpu. In C, SP is the core's kernel stack.
+ * Interrupts are masked in the kernel, always.
+ *
+ * Two tables. VBAR_EL1 is vectors_user while a vCPU is in user mode, so that no check is
+ * needed there: whatever comes goes to the server, and a system call can't be ours. In all
+ * other cases it is vectors_native.
+ */
+#include "layout.h"
+#include "trapframe.h"
+#include <ouzel/abi.h>
+#include <ouzel/vcpu.h>
+
+#define ESR_SVC64      0x5600   /* top half: EC 0x15, IL; the low half is the immediate */
+#define NR_SYSCALLS    54
+
+        .text
+
+/* x17 = &label, within 4 GiB */
+.macro  adr_l   reg, label
+        adrp    \reg, \label
+        add     \reg, \reg, :lo12:\label
+.endm
+
+/* count a kernel event; clobbers the two registers */
+.macro  count   cpu, tmp, offset
+        ldr     \tmp, [\cpu, #\offset]
+        add     \tmp, \tmp, #1
+        str     \tmp, [\cpu, #\offset]
+.endm
+
+.macro  slot    table, nr
+        .org    \table + \nr * 0x80
+.endm
+
+.macro  bad     table, nr
+        slot    \table, \nr
+        sub     sp, sp, #TF_SIZE
+        stp     x0, x1, [sp]
+        mov     x1, #\nr
+        b       entry_bad
+.endm
+
+/* ---- native threads, and vCPUs in server mode --------------------------------------- */
+        .balign 0x800
+        .global vectors_native
+vectors_native:
+        // EL1 on SP_EL0: we never run there. EL1 on SP_EL1: a bug in the kernel.
+        bad     vectors_native, 0
+        bad     vectors_native, 1
+        bad     vectors_native, 2
+        bad     vectors_native, 3
+        bad     vectors_native, 4
+        bad     vectors_native, 5
+        bad     vectors_native, 6
+        bad     vectors_native, 7
+        // EL0, AArch64
+        slot    vectors_native, 8               // synchronous: system call or fault
+        stp     x16, x17, [sp, #TF_X(16)]
+        mrs     x16, esr_el1
+        mov     w17, #ESR_SVC64 << 16
+        sub     w16, w16, w17                   // the call's number, or something huge
+        cbz     w16, vcpu_return
+        cmp     w16, #2
+        b.lo    ipc_call_fast
+        b.eq    ipc_reply_recv_fast
+        cmp     w16, #NR_SYSCALLS
+        b.hs    native_fault                    // no call of ours: bad number, or a fault
+        b       svc_table
+        slot    vectors_native, 9               // interrupt
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_server
+        slot    vectors_native, 10              // FIQ: never routed to us
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_server
+        slot    vectors_native, 11              // SError: the program's own doing
+        stp     x16, x17, [sp, #TF_X(16)]
+        b       native_fault
+        // EL0, AArch32: no thread ever runs there
+        bad     vectors_native, 12
+        bad     vectors_native, 13
+        bad     vectors_native, 14
+        bad     vectors_native, 15
+        .org    vectors_native + 0x800          // exactly sixteen
+
+/* ---- a vCPU in user mode ------------------------------------------------------------ */
+vectors_user:
+        bad     vectors_user, 0
+        bad     vectors_user, 1
+        bad     vectors_user, 2
+        bad     vectors_user, 3
+        bad     vectors_user, 4
+        bad     vectors_user, 5
+        bad     vectors_user, 6
+        bad     vectors_user, 7
+        slot    vectors_user, 8
+        stp     x16, x17, [sp, #TF_X(16)]
+        ldr     x16, [sp, #T_BLOCK]
+        b       vcpu_entry
+        slot    vectors_user, 9
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_user
+        slot    vectors_user, 10
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_user
+        slot    vectors_user, 11                // SError: the server judges its program
+        stp     x16, x17, [sp, #TF_X(16)]
+        ldr     x16, [sp, #T_BLOCK]
+        b       vcpu_entry
+        bad     vectors_user, 12
+        bad     vectors_user, 13
+        bad     vectors_user, 14
+        bad     vectors_user, 15
+        .org    vectors_user + 0x800
+
+/* ---- the same, while its steps or entries are watched: everything by C ---------------- */
+vectors_watched:
+        bad     vectors_watched, 0
+        bad     vectors_watched, 1
+        bad     vectors_watched, 2
+        bad     vectors_watched, 3
+        bad     vectors_watched, 4
+        bad     vectors_watched, 5
+        bad     vectors_watched, 6
+        bad     vectors_watched, 7
+        slot    vectors_watched, 8
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_user
+        b       save_user
+        slot    vectors_watched, 9
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_user
+        slot    vectors_watched, 10
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_irq
+        b       save_user
+        slot    vectors_watched, 11
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, exception_user
+        b       save_user
+        bad     vectors_watched, 12
+        bad     vectors_watched, 13
+        bad     vectors_watched, 14
+        bad     vectors_watched, 15
+        .org    vectors_watched + 0x800
+
+/*
+ * Any exception from user mode becomes one of the server's. x16 = the block (direct map).
+ * Every register but x18 goes on as it is; NZCV is in SPSR.
+ */
+vcpu_entry:
+        mrs     x17, elr_el1
+        str     x17, [x16, #VB_ELR]
+        mrs     x17, spsr_el1
+        str     x17, [x16, #VB_SPSR]
+        mrs     x17, esr_el1
+        str     x17, [x16, #VB_ESR]
+        mrs     x17, far_el1
+        str     x17, [x16, #VB_FAR]
+        mrs     x17, sp_el0
+        stp     x17, x18, [x16, #VB_SP]         // the user's; VB_X18 follows
+        ldp     x18, x17, [sp, #T_BLOCK_VA]     // the server's; T_SERVER_SP follows
+        msr     sp_el0, x17
+        mov     w17, #1
+        strb    w17, [x16, #VB_MASKED]
+        ldr     x17, [sp, #T_VECTOR]
+        msr     elr_el1, x17
+        msr     spsr_el1, xzr                   // EL0t, nothing masked, no flags
+        ldr     x17, [sp, #T_TTBR1_SERVER]
+        msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
+        adr_l   x17, vectors_native
+        msr     vbar_el1, x17
+        mrs     x16, tpidr_el1
+        count   x16, x17, CPU_N_VENTRY
+        ldp     x16, x17, [sp, #TF_X(16)]
+        eret
+
+/*
+ * svc #0: back to user mode, if the block says so and nothing is to be done on the way.
+ * All registers but x18 are the user's already.
+ */
+vcpu_return:
+        ldr     x16, [sp, #T_BLOCK]
+        cbz     x16, vcpu_return_slow           // not a vCPU
+        ldr     x17, [x16, #VB_ATTENTION]
+        cbnz    x17, vcpu_attend
+1:      ldr     x17, [x16, #VB_SPSR]
+        tst     x17, #0x1f
+        b.ne    vcpu_return_slow                // stays in server mode
+        tbnz    x17, #21, vcpu_return_slow      // single-step
+        and     x17, x17, #0xf0000000           // the flags, and no more
+        msr     spsr_el1, x17
+        ldr     x17, [x16, #VB_ELR]
+        msr     elr_el1, x17
+        mrs     x17, sp_el0
+        str     x17, [sp, #T_SERVER_SP]
+        ldp     x17, x18, [x16, #VB_SP]
+        msr     sp_el0, x17
+        ldr     x17, [sp, #T_TTBR1_USER]
+        msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
+        adr_l   x17, vectors_user
+        msr     vbar_el1, x17
+        mrs     x16, tpidr_el1
+        ldr     w17, [x16, #CPU_NO_FAST]
+        cbnz    w17, 2f
+        count   x16, x17, CPU_N_VRETURN
+        ldp     x16, x17, [sp, #TF_X(16)]
+        eret
+2:      adr_l   x17, vectors_watched            // tracing: the next entry is by C
+        msr     vbar_el1, x17
+        count   x16, x17, CPU_N_VRETURN
+        ldp     x16, x17, [sp, #TF_X(16)]
+        eret
+
+/* Only the sync ring has something: drain it, keep the user's registers, and go on. */
+vcpu_attend:
+        tst     x17, #0xffff                    // VB_PENDING, VB_WORK
+        b.ne    vcpu_return_slow
+        stp     x0, x1, [sp, #TF_X(0)]
+        stp     x2, x3, [sp, #TF_X(2)]
+        stp     x4, x5, [sp, #TF_X(4)]
+        stp     x6, x7, [sp, #TF_X(6)]
+        stp     x8, x9, [sp, #TF_X(8)]
+        stp     x10, x11, [sp, #TF_X(10)]
+        stp     x12, x13, [sp, #TF_X(12)]
+        stp     x14, x15, [sp, #TF_X(14)]
+        stp     x29, x30, [sp, #TF_X(29)]
+        mov     x0, sp
+        mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_STACK]
+        mov     sp, x17
+        bl      vcpu_attention
+        mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_CURRENT]
+        mov     sp, x17
+        ldp     x0, x1, [sp, #TF_X(0)]
+        ldp     x2, x3, [sp, #TF_X(2)]
+        ldp     x4, x5, [sp, #TF_X(4)]
+        ldp     x6, x7, [sp, #TF_X(6)]
+        ldp     x8, x9, [sp, #TF_X(8)]
+        ldp     x10, x11, [sp, #TF_X(10)]
+        ldp     x12, x13, [sp, #TF_X(12)]
+        ldp     x14, x15, [sp, #TF_X(14)]
+        ldp     x29, x30, [sp, #TF_X(29)]
+        ldr     x16, [sp, #T_BLOCK]
+        b       1b
+
+vcpu_return_slow:
+        adr_l   x16, sys_vcpu_return
+        b       save_server
+
+/* ---- system calls in C ---------------------------------------------------------------- */
+
+/* w16 = number. PLAIN functions get the arguments as they are; SWITCH ones a whole frame. */
+svc_table:
+        adr_l   x17, syscall_table
+        ldr     x16, [x17, w16, uxtw #3]
+        tbnz    x16, #0, svc_plain              // the table marks them: code is aligned to 4
+        b       save_server
+
+/*
+ * A PLAIN call returns to the same thread: callee-saved registers are kept by C's own rules,
+ * and ELR, SPSR, SP_EL0 stay where they are. Results: x0, x1, and the frame's x2..x5. The
+ * rest of what C left in registers is replaced by the thread's own old values.
+ */
+svc_plain:
+        str     x30, [sp, #TF_X(30)]
+        mrs     x17, tpidr_el1
+        ldr     x30, [x17, #CPU_N_ENTRY]
+        add     x30, x30, #1
+        str     x30, [x17, #CPU_N_ENTRY]
+        ldr     x17, [x17, #CPU_STACK]
+        mov     sp, x17
+        sub     x16, x16, #1
+        blr     x16
+        mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_CURRENT]
+        mov     sp, x17
+        ldr     w17, [x16, #CPU_RESCHED]
+        cbnz    w17, plain_switches
+        ldr     x30, [sp, #TF_X(30)]
+        ldp     x2, x3, [sp, #TF_X(2)]
+        ldp     x4, x5, [sp, #TF_X(4)]
+        ldp     x6, x7, [sp, #TF_X(6)]
+        ldp     x8, x9, [sp, #TF_X(8)]
+        ldp     x10, x11, [sp, #TF_X(10)]
+        ldp     x12, x13, [sp, #TF_X(12)]
+        ldp     x14, x15, [sp, #TF_X(14)]
+        ldp     x16, x17, [sp, #TF_X(16)]
+        eret
+
+/* It woke somebody, or stopped us: complete the frame, and let the scheduler decide. */
+plain_switches:
+        stp     x0, x1, [sp, #TF_X(0)]
+        ldr     x30, [sp, #TF_X(30)]
+        adr_l   x16, exception_none
+        strb    wzr, [sp, #T_MODE]
+        b       save_rest
+
+/* ---- saving everything ------------------------------------------------------------------ */
+
+/* x16 = what to call with the thread; x16 and x17 are in the frame already. */
+save_user:
+        mov     w17, #MODE_USER
+        b       save_all
+        .global save_server
+save_server:
+        mov     w17, #MODE_SERVER
+save_all:
+        strb    w17, [sp, #T_MODE]
+        stp     x0, x1, [sp, #TF_X(0)]
+        stp     x2, x3, [sp, #TF_X(2)]
+        stp     x4, x5, [sp, #TF_X(4)]
+        stp     x6, x7, [sp, #TF_X(6)]
+        stp     x8, x9, [sp, #TF_X(8)]
+        stp     x10, x11, [sp, #TF_X(10)]
+        stp     x12, x13, [sp, #TF_X(12)]
+        stp     x14, x15, [sp, #TF_X(14)]
+        mrs     x1, tpidr_el1
+        count   x1, x2, CPU_N_ENTRY
+save_rest:
+        stp     x18, x19, [sp, #TF_X(18)]
+        stp     x20, x21, [sp, #TF_X(20)]
+        stp     x22, x23, [sp, #TF_X(22)]
+        stp     x24, x25, [sp, #TF_X(24)]
+        stp     x26, x27, [sp, #TF_X(26)]
+        stp     x28, x29, [sp, #TF_X(28)]
+        mrs     x0, sp_el0
+        stp     x30, x0, [sp, #TF_X(30)]
+        mrs     x0, elr_el1
+        mrs     x1, spsr_el1
+        stp     x0, x1, [sp, #TF_PC]
+        mrs     x0, tpidr_el0
+        str     x0, [sp, #T_TPIDR]
+        mrs     x1, tpidr_el1
+        mov     x0, sp
+        ldr     x2, [x1, #CPU_STACK]
+        mov     sp, x2
+        mov     x29, xzr                        // backtraces end here
+        blr     x16
+        // fall through
+
+/* ---- the way out: whoever schedule() says ------------------------------------------------ */
+        .global exit_to_thread
+exit_to_thread:
+        bl      schedule
+        mov     sp, x0
+        ldr     x0, [sp, #T_TPIDR]
+        msr     tpidr_el0, x0
+        ldp     x0, x1, [sp, #TF_PC]
+        msr     elr_el1, x0
+        msr     spsr_el1, x1
+        adr_l   x0, vectors_native
+        ldrb    w1, [sp, #T_MODE]
+        cbnz    w1, 2f
+1:      msr     vbar_el1, x0
+        ldp     x30, x0, [sp, #TF_X(30)]
+        msr     sp_el0, x0
+        ldp     x28, x29, [sp, #TF_X(28)]
+        ldp     x26, x27, [sp, #TF_X(26)]
+        ldp     x24, x25, [sp, #TF_X(24)]
+        ldp     x22, x23, [sp, #TF_X(22)]
+        ldp     x20, x21, [sp, #TF_X(20)]
+        ldp     x18, x19, [sp, #TF_X(18)]
+        ldp     x16, x17, [sp, #TF_X(16)]
+        ldp     x14, x15, [sp, #TF_X(14)]
+        ldp     x12, x13, [sp, #TF_X(12)]
+        ldp     x10, x11, [sp, #TF_X(10)]
+        ldp     x8, x9, [sp, #TF_X(8)]
+        ldp     x6, x7, [sp, #TF_X(6)]
+        ldp     x4, x5, [sp, #TF_X(4)]
+        ldp     x2, x3, [sp, #TF_X(2)]
+        ldp     x0, x1, [sp, #TF_X(0)]
+        eret
+2:      adr_l   x0, vectors_user
+        adr_l   x2, vectors_watched
+        mrs     x3, tpidr_el1
+        ldr     w3, [x3, #CPU_NO_FAST]
+        ldrb    w4, [sp, #T_STEPPING]
+        orr     w3, w3, w4
+        cmp     w3, #0
+        csel    x0, x0, x2, eq
+        b       1b
+
+/* A fault of a native thread or of a server, or a call that does not exist. */
+native_fault:
+        adr_l   x16, exception_native
+        b       save_server
+
+exception_none:
+        ret
+
+/* ---- the kernel's own end ------------------------------------------------------------------ */
+
+/* sp = a frame with x0 and x1 saved, x1 = slot. The stack may be what broke: use another. */
+entry_bad:
+        stp     x2, x3, [sp, #TF_X(2)]
+        stp     x4, x5, [sp, #TF_X(4)]
+        stp     x6, x7, [sp, #TF_X(6)]
+        stp     x8, x9, [sp, #TF_X(8)]
+        stp     x10, x11, [sp, #TF_X(10)]
+        stp     x12, x13, [sp, #TF_X(12)]
+        stp     x14, x15, [sp, #TF_X(14)]
+        stp     x16, x17, [sp, #TF_X(16)]
+        stp     x18, x19, [sp, #TF_X(18)]
+        stp     x20, x21, [sp, #TF_X(20)]
+        stp     x22, x23, [sp, #TF_X(22)]
+        stp     x24, x25, [sp, #TF_X(24)]
+        stp     x26, x27, [sp, #TF_X(26)]
+        stp     x28, x29, [sp, #TF_X(28)]
+        add     x0, sp, #TF_SIZE
+        stp     x30, x0, [sp, #TF_X(30)]
+        mrs     x2, elr_el1
+        mrs     x3, spsr_el1
+        stp     x2, x3, [sp, #TF_PC]
+        mov     x0, x1
+        mov     x1, sp
+        b       panic_exception

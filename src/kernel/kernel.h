@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel.h -- the kernel's objects, and what its files offer each other.
+ *
+ * Who may touch what:
+ *   - A thread's scheduling and IPC state belongs to its custody core (thread.custody),
+ *     interrupts masked. That is its own core, or the home core of the endpoint it waits on.
+ *   - An endpoint or notification belongs to its home core. Other cores send the operation
+ *     there through the core's inbox.
+ *   - Capability tables, regions, the task tree and object life are changed under the big
+ *     lock and read without one: whoever removes something calls quiesce() before freeing,
+ *     so a system call on another core can finish with what it looked up.
+ *   - Page tables are guarded by their space's lock, which is never held over quiesce().
+ * Lock order: big lock, space lock, then the leaf locks (pool, asid, console).
+ */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include <ouzel/abi.h>
+#include <ouzel/vcpu.h>
+
+#include "arch.h"
+#include "layout.h"
+#include "region.h"
+#include "trapframe.h"
+
+#define PAGE_SIZE 4096ul
+#define PAGE_SHIFT 12
+#define MAX_TASKS 256
+#define CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+typedef uint64_t vaddr_t;
+typedef uint64_t pte_t;
+
+struct spinlock { uint32_t held; };
+
+/* Every object is one page of the pool, charged to `owner`, and starts like this. */
+struct object {
+        uint8_t type; /* CAP_* */
+        uint16_t id;
+        uint32_t caps; /* capabilities to it, in all tables */
+        struct task *owner;
+        struct object *next_owned, *prev_owned; /* the owner's objects */
+};
+
+struct cap {
+        struct object *object;
+        uint64_t badge;
+        uint32_t serial, parent_serial; /* 0 = empty; 0 = original */
+        uint16_t parent_task, parent_slot;
+        uint8_t type, rights;
+        uint8_t dying, copied; /* being revoked; has copies that name it as their parent */
+};
+
+/* An item in a core's inbox. In at most one inbox at a time; the owner of the item knows. */
+struct inbox_item {
+        struct inbox_item *next;
+        void (*run)(struct inbox_item *);
+};
+
+struct timer {
+        struct timer *next; /* by deadline, in the core's list */
+        uint64_t deadline;
+        void (*fire)(struct timer *);
+        bool queued;
+};
+
+struct space {
+        struct object object;
+        uint64_t ttbr1; /* assembly: SPACE_TTBR1 */
+        struct spinlock lock;
+        bool own;  /* a task's own space (high half); else a process space (low half) */
+        bool dead; /* cleared for good: nothing is mapped into it any more */
+        paddr_t root;  /* our table */
+        paddr_t guest; /* the server's table, 0 = none */
+        struct task *task; /* whose regions its mappings must lie in */
+        uint32_t asid, asid_generation; /* asid: server mode; asid + 1: user mode */
+        uint32_t tables; /* pages below the root */
+        uint32_t users;  /* vCPUs that have it as their process; atomic */
+        struct space *next, *prev; /* all_spaces */
+};
+
+struct task {
+        struct object object;
+        struct task *parent;
+        struct cap *caps[CAP_PAGES];
+        struct region_set regions;
+        struct space *space;
+        struct object *owned; /* all objects charged to it */
+        struct thread *vcpus[MAX_CPUS];
+        uint64_t quota, used; /* pages; used includes what was given to child tasks */
+        bool dying;
+};
+
+struct thread {
+        struct trapframe regs; /* while not running */
+        uint64_t tpidr;
+        struct vcpu_block *block;
+        uint64_t block_va, server_sp, vector, ttbr1_server, ttbr1_user;
+        struct cpu *cpu;
+        struct space *space;
+        struct cap **caps;
+        struct thread *caller, *partner, *next;
+        uint32_t slow, prio;
+        uint8_t state, mode;
+        bool stepping, faulting;
+        uint8_t op; /* SYS_* of an IPC under way */
+        bool in_inbox, vcpu;
+        struct endpoint *waits_on;
+        struct object object;
+        struct task *task;
+        struct cpu *custody;
+        struct thread *prev; /* ready queues and endpoint queues are doubly linked */
+        struct notification *waits_for;
+        uint64_t badge;   /* of the message it is sending */
+        struct endpoint *fault_endpoint;
+        uint64_t fault_badge;
+        uint64_t fault_message[MSG_WORDS + 1];
+        /* A capability on its way: where it is copied from. Taken by cap_take. */
+        uint32_t take_serial;
+        uint16_t take_task, take_slot;
+        struct inbox_item item;
+        struct timer timeout, refill;
+        uint64_t budget, period, left, started; /* timer ticks */
+        paddr_t buffer;
+        struct space *process; /* vCPU: what TTBR0 holds */
+        /* From other cores, on the way to the block. Atomic. */
+        uint64_t ipi_in, irq_in;
+        struct inbox_item signal_item;
+        uint32_t signal_queued;
+        unsigned nested;       /* exceptions from server mode since the last vcpu_return */
+        struct spinlock drain_lock;
+        struct irq *irqs[64];  /* vCPU: lines by index */
+        __attribute__((aligned(16))) uint8_t fp[512];
+        uint64_t fpcr, fpsr;
+};
+
+struct endpoint {
+        struct object object;
+        struct cpu *cpu;
+        struct thread *receivers; /* last come, first served: its caches are warm */
+        struct thread *senders, *senders_tail; /* highest priority first */
+};
+
+struct notification {
+        struct object object;
+        struct cpu *cpu;
+        uint64_t bits; /* atomic */
+        struct thread *waiters;
+        struct inbox_item item;
+        uint32_t in_inbox;
+};
+
+struct irq {
+        struct object object;
+        unsigned line;
+        bool edge, masked, held; /* held: came while masked, is still active */
+        struct cpu *cpu;
+        struct notification *notification;
+        struct thread *vcpu;
+        unsigned bit;
+};
+
+struct trace_event { uint64_t time, what, a, b, c; };
+#define TRACE_EVENTS 512
+
+/* Nobody but its own core touches it, except inbox (atomic) and what cross.c says. */
+struct cpu {
+        struct thread *current;
+        uint64_t stack;
+        uint32_t resched, no_fast, fp_on;
+        int32_t ready_top;
+        uint64_t n_entry, n_fast, n_ttbr, n_ventry, n_vreturn;
+        unsigned id;
+        bool online;
+        struct thread *fp_owner;
+        uint64_t counters[COUNT_MAX];
+        struct inbox_item *inbox;
+        struct timer *timers;
+        uint64_t timer_programmed, slice_end;
+        uint64_t ready_bits[4];
+        struct { struct thread *head, *tail; } ready[256];
+        uint64_t trace_next; /* events since boot; the last TRACE_EVENTS are kept */
+        struct trace_event trace[TRACE_EVENTS];
+        struct thread idle;
+};
+extern struct cpu cpus[MAX_CPUS];
+
+static inline struct cpu *this_cpu(void)
+{
+        struct cpu *cpu;
+        __asm__("mrs %0, tpidr_el1" : "=r"(cpu)); /* constant per core: may be hoisted */
+        return cpu;
+}
+static inline struct thread *current(void) { return this_cpu()->current; }
+#define COUNT(event) (this_cpu()->counters[COUNT_##event]++)
+#define COUNT_N(event, n) (this_cpu()->counters[COUNT_##event] += (n))
+
+/* ---- results of PLAIN system calls: x0 and x1; more go to current()->regs.x[2..5] ------- */
+struct result { uint64_t error, value; };
+#define RESULT(e, v) ((struct result){(e), (v)})
+#define ERROR(e) ((struct result){(e), 0})
+
+/* ---- lock.c: locks, calls to other cores ------------------------------------------------ */
+void spin_lock(struct spinlock *lock);
+void spin_unlock(struct spinlock *lock);
+void big_lock(void);
+void big_unlock(void);
+/* Run function(argument) on a core, or on all others, and wait. Big lock held. */
+void cross_call(struct cpu *cpu, void (*function)(void *), void *argument);
+void cross_call_others(void (*function)(void *), void *argument);
+void cross_poll(void); /* serve a call for this core, if there is one */
+void quiesce(void);    /* when it returns, no other core holds what was unlinked before */
+void inbox_push(struct cpu *cpu, struct inbox_item *item);
+void inbox_run(void);
+
+/* ---- kmem.c: the kernel's fixed pool, charged to quotas ---------------------------------- */
+void kmem_init(struct range pool);
+void *kmem_alloc(struct task *task); /* a zeroed page, or NULL: quota used up */
+void kmem_free(struct task *task, void *page);
+bool quota_take(struct task *task, uint64_t pages);
+void quota_return(struct task *task, uint64_t pages);
+uint64_t kmem_pages(void), kmem_free_pages(void);
+bool kmem_owns(paddr_t pa);
+
+/* ---- cap.c ------------------------------------------------------------------------------- */
+struct cap *cap_slot(struct task *task, uint64_t slot);  /* NULL: out of range or no page */
+struct cap *cap_find(struct task *task, uint64_t slot, unsigned type, unsigned rights,
+                     enum ouzel_error *error);
+/* Room for a capability: makes the table's page where needed. Big lock held. */
+enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out);
+void cap_install(struct cap *cap, struct object *object, unsigned type, unsigned rights,
+                 uint64_t badge);
+enum ouzel_error cap_derive(struct task *to, uint64_t to_slot, struct task *from,
+                            uint64_t from_slot, unsigned rights, uint64_t badge);
+void cap_take(struct thread *t); /* what came with a message, into the receiver's table */
+void cap_remove_object(struct object *object); /* every capability to it; caller quiesces */
+void object_init(struct object *object, unsigned type, struct task *owner);
+void object_unlink(struct object *object);
+
+/* ---- task.c ------------------------------------------------------------------------------ */
+extern struct task *tasks[MAX_TASKS];
+extern struct task *root_task;
+struct task *task_new(struct task *parent, uint64_t quota, enum ouzel_error *error);
+void root_task_start(void);
+void object_destroy(struct object *object); /* big lock held; quiesces and frees */
+
+/* ---- space.c, sync.c, asid.c, tlb.c ------------------------------------------------------- */
+extern struct space *all_spaces;
+struct space *space_new(struct task *owner, bool own, enum ouzel_error *error);
+void space_free(struct space *space);
+void space_clear(struct space *space);
+void spaces_revoke(void); /* drop all that regions no longer allow */
+enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t flags,
+                           uint64_t count, uint64_t *done);
+pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level);
+bool space_allows(struct space *space, vaddr_t va, unsigned access);
+bool space_phys(struct space *space, vaddr_t va, paddr_t *pa);
+enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages);
+void sync_drain(struct thread *vcpu);
+void sync_drain_task(struct task *task);
+uint64_t sync_check(struct space *space, vaddr_t *where);
+void asid_init(void);
+void asid_ensure(struct space *space); /* gives it ASIDs and a ttbr1 */
+void asid_free(struct space *space);
+
+/* ---- thread.c: threads and the scheduler -------------------------------------------------- */
+void sched_init_cpu(struct cpu *cpu);
+void thread_ready(struct thread *t);   /* on its own core; sets resched where needed */
+void thread_wake(struct thread *t);    /* from its custody core: ready, on whatever core */
+void thread_block(struct thread *t, enum ouzel_state state); /* the current one */
+void thread_cancel(struct thread *t, enum ouzel_error error); /* out of any queue */
+void thread_halt(struct thread *t);    /* stop it on whatever core; big lock held */
+void thread_free(struct thread *t);
+struct thread *thread_new(struct task *owner, struct task *task, struct endpoint *fault_endpoint,
+                          uint64_t fault_badge, unsigned prio, struct cpu *cpu, paddr_t buffer,
+                          enum ouzel_error *error);
+struct thread *schedule(void);         /* exit path: who runs now, with all switched */
+void timer_add(struct timer *timer, uint64_t deadline, void (*fire)(struct timer *));
+void timer_remove(struct timer *timer);
+void fp_release(struct thread *t);     /* its registers to memory, on this core */
+void fp_enable_current(void);
+
+/* ---- ipc.c, notify.c, irq.c ---------------------------------------------------------------- */
+void ipc_fault(struct thread *t, uint64_t label, const uint64_t *words, unsigned n);
+void ipc_detach(struct thread *t); /* out of queues; partners learn that it is gone */
+void notify_detach(struct thread *t);
+void ipc_dead(struct thread *caller); /* whoever was to answer it is gone */
+void endpoint_drop(struct endpoint *ep);
+void notification_drop(struct notification *n);
+void notification_signal(struct notification *n, uint64_t bits);
+void irq_handle(void);
+void irq_drop(struct irq *irq);
+
+/* ---- vcpu.c ---------------------------------------------------------------------------------- */
+void vcpu_signal_irq(struct thread *t, unsigned bit);
+void vcpu_server_exception(struct thread *t, uint64_t esr, uint64_t far);
+void vcpu_user_exception(struct thread *t, uint64_t esr, uint64_t far);
+void vcpu_deliver(struct thread *t);    /* enter the interrupt vector if something is pending */
+void vcpu_switch_in(struct thread *t);  /* refresh ttbr values */
+void vcpu_attention(struct thread *t);  /* vcpu_return's slow half */
+void vcpu_pending(struct thread *t);    /* something was added for it: tell it */
+bool mrs_emulate(struct thread *t, uint64_t esr); /* idregs.c */
+
+/* ---- trace.c, check.c ---------------------------------------------------------------------- */
+extern uint64_t trace_mask;
+void trace_add(enum ouzel_trace what, uint64_t a, uint64_t b, uint64_t c);
+#define TRACE(what, a, b, c)                                                               \
+        do {                                                                               \
+                if (__builtin_expect(trace_mask & (1ul << TRACE_##what), 0))               \
+                        trace_add(TRACE_##what, (a), (b), (c));                            \
+        } while (0)
+uint64_t kernel_check(bool verbose); /* number of broken invariants */
+
+/* ---- the layout that assembly knows ------------------------------------------------------- */
+#define LAYOUT(type, member, offset) \
+        _Static_assert(offsetof(struct type, member) == (offset), #type "." #member)
+LAYOUT(thread, regs, 0);
+LAYOUT(thread, tpidr, T_TPIDR);
+LAYOUT(thread, block, T_BLOCK);
+LAYOUT(thread, block_va, T_BLOCK_VA);
+LAYOUT(thread, server_sp, T_SERVER_SP);
+LAYOUT(thread, vector, T_VECTOR);
+LAYOUT(thread, ttbr1_server, T_TTBR1_SERVER);
+LAYOUT(thread, ttbr1_user, T_TTBR1_USER);
+LAYOUT(thread, cpu, T_CPU);
+LAYOUT(thread, space, T_SPACE);
+LAYOUT(thread, caps, T_CAPS);
+LAYOUT(thread, caller, T_CALLER);
+LAYOUT(thread, partner, T_PARTNER);
+LAYOUT(thread, next, T_NEXT);
+LAYOUT(thread, slow, T_SLOW);
+LAYOUT(thread, prio, T_PRIO);
+LAYOUT(thread, state, T_STATE);
+LAYOUT(thread, mode, T_MODE);
+LAYOUT(thread, stepping, T_STEPPING);
+LAYOUT(thread, faulting, T_FAULTING);
+LAYOUT(thread, waits_on, T_WAITS_ON);
+LAYOUT(cpu, current, CPU_CURRENT);
+LAYOUT(cpu, stack, CPU_STACK);
+LAYOUT(cpu, resched, CPU_RESCHED);
+LAYOUT(cpu, no_fast, CPU_NO_FAST);
+LAYOUT(cpu, fp_on, CPU_FP_ON);
+LAYOUT(cpu, ready_top, CPU_READY_TOP);
+LAYOUT(cpu, n_entry, CPU_N_ENTRY);
+LAYOUT(cpu, n_fast, CPU_N_FAST);
+LAYOUT(cpu, n_ttbr, CPU_N_TTBR);
+LAYOUT(cpu, n_ventry, CPU_N_VENTRY);
+LAYOUT(cpu, n_vreturn, CPU_N_VRETURN);
+LAYOUT(cap, object, CAP_OBJECT);
+LAYOUT(cap, badge, CAP_BADGE);
+LAYOUT(cap, type, CAP_TYPE);
+LAYOUT(cap, rights, CAP_TYPE + 1);
+LAYOUT(endpoint, cpu, EP_CPU);
+LAYOUT(endpoint, receivers, EP_RECEIVERS);
+LAYOUT(endpoint, senders, EP_SENDERS);
+LAYOUT(space, ttbr1, SPACE_TTBR1);
+LAYOUT(vcpu_block, pending, VB_ATTENTION);
+LAYOUT(vcpu_block, masked, VB_MASKED);
+LAYOUT(vcpu_block, elr, VB_ELR);
+LAYOUT(vcpu_block, esr, VB_ESR);
+LAYOUT(vcpu_block, sp, VB_SP);
+LAYOUT(vcpu_block, x18, VB_X18);
+LAYOUT(vcpu_block, irqs, VB_IRQS);
+LAYOUT(vcpu_block, deadline, VB_DEADLINE);
+LAYOUT(vcpu_block, sync_head, VB_SYNC_HEAD);
+LAYOUT(vcpu_block, server, VB_SERVER);
+LAYOUT(vcpu_block, faults, VB_FAULTS);
+LAYOUT(vcpu_block, ring, VB_RING);
+_Static_assert(sizeof(struct cap) == 1 << CAP_SHIFT, "cap");
+_Static_assert(sizeof(struct thread) <= PAGE_SIZE && sizeof(struct task) <= PAGE_SIZE, "page");
+_Static_assert(sizeof(struct vcpu_block) <= VB_SIZE, "block");
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* layout.h -- offsets that assembly uses. kernel.h asserts each against the C struct. */
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+/* struct thread: the trapframe is at 0 (trapframe.h, TF_*). */
+#define T_TPIDR        0x110 /* EL0's TPIDR_EL0 while not running */
+#define T_BLOCK        0x118 /* vCPU block in the direct map; 0 = not a vCPU */
+#define T_BLOCK_VA     0x120 /* the block in the server's space: server mode's x18 ... */
+#define T_SERVER_SP    0x128 /* ... and its SP for the next entry from user mode (a pair) */
+#define T_VECTOR       0x130 /* the server's vector table + 0x400: synchronous, from user mode */
+#define T_TTBR1_SERVER 0x138 /* TTBR1 in server mode ... */
+#define T_TTBR1_USER   0x140 /* ... and in user mode */
+#define T_CPU          0x148 /* struct cpu that it runs on */
+#define T_SPACE        0x150
+#define T_CAPS         0x158 /* the task's capability directory */
+#define T_CALLER       0x160 /* who waits for our reply */
+#define T_PARTNER      0x168 /* whose reply we wait for */
+#define T_NEXT         0x170 /* next in the queue that it is in */
+#define T_SLOW         0x178 /* u32: nonzero = not for the fast path: SLOW_* */
+#define T_PRIO         0x17c /* u32 */
+#define T_STATE        0x180 /* u8, enum ouzel_state */
+#define T_MODE         0x181 /* u8, MODE_* of the saved frame */
+
+#define T_STEPPING     0x182 /* u8: the vCPU's program is single-stepped */
+#define T_FAULTING     0x183 /* u8: the call under way is the kernel's, about a fault */
+#define T_WAITS_ON     0x188 /* endpoint in whose queue it is */
+
+#define MODE_SERVER    0 /* native threads too */
+#define MODE_USER      1
+#define SLOW_VCPU      1
+#define SLOW_BUDGET    2
+
+/* struct cpu, at TPIDR_EL1 */
+#define CPU_CURRENT    0x00
+#define CPU_STACK      0x08
+#define CPU_RESCHED    0x10 /* u32 */
+#define CPU_NO_FAST    0x14 /* u32: tracing, or a test of the slow path */
+#define CPU_FP_ON      0x18 /* u32: CPACR_EL1 lets EL0 use FP now */
+#define CPU_READY_TOP  0x1c /* s32: priority of the best ready thread, -1 = none */
+#define CPU_N_ENTRY    0x20 /* u64 counters that assembly keeps, see counters.c */
+#define CPU_N_FAST     0x28
+#define CPU_N_TTBR     0x30
+#define CPU_N_VENTRY   0x38
+#define CPU_N_VRETURN  0x40
+
+/* struct cap: 32 bytes */
+#define CAP_SHIFT      5
+#define CAP_OBJECT     0  /* object and badge are a pair */
+#define CAP_BADGE      8
+#define CAP_TYPE       28 /* u8 type, u8 rights: one halfword */
+#define CAPS_SHIFT     7  /* capabilities per page of the table */
+#define CAPS_PER_PAGE  (1 << CAPS_SHIFT)
+#define CAP_PAGES      64
+
+/* struct endpoint, struct space */
+#define EP_CPU         0x20 /* home core and first receiver are a pair */
+#define EP_RECEIVERS   0x28
+#define EP_SENDERS     0x30
+#define SPACE_TTBR1    0x20 /* table and ASID; 0 = needs an ASID first */
+
+#endif

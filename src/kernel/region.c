@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "region.h"
+
+#include <ouzel/abi.h>
+
+static bool region_holds(const struct region *r, uint64_t start, uint64_t end, uint32_t rights)
+{
+        return start >= r->start && end <= r->end && (rights & ~r->rights) == 0 &&
+               ((rights ^ r->rights) & REGION_DEVICE) == 0;
+}
+
+const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
+                                 uint32_t rights)
+{
+        if (start >= end)
+                return NULL;
+        uint32_t hint = set->hint;
+        if (hint < set->n && region_holds(&set->r[hint], start, end, rights))
+                return &set->r[hint];
+        for (uint32_t i = 0; i < set->n; i++) {
+                if (region_holds(&set->r[i], start, end, rights)) {
+                        set->hint = i;
+                        return &set->r[i];
+                }
+        }
+        return NULL;
+}
+
+bool region_add(struct region_set *set, struct region new)
+{
+        for (uint32_t i = 0; i < set->n; i++) {
+                struct region *r = &set->r[i];
+                if (r->rights != new.rights || r->from != new.from || r->depth != new.depth)
+                        continue;
+                if (new.start <= r->end && r->start <= new.end) {
+                        if (new.start < r->start)
+                                r->start = new.start;
+                        if (new.end > r->end)
+                                r->end = new.end;
+                        return true;
+                }
+        }
+        if (set->n == set->max)
+                return false;
+        set->r[set->n++] = new;
+        return true;
+}
+
+void region_cut(struct region_set *set, uint32_t i, uint64_t start, uint64_t end)
+{
+        struct region *r = &set->r[i];
+        struct region upper = *r;
+
+        if (start >= r->end || end <= r->start)
+                return;
+        upper.start = end;
+        if (start > r->start) {
+                r->end = start;
+                if (end < upper.end && set->n < set->max)
+                        set->r[set->n++] = upper;
+        } else if (end < upper.end) {
+                *r = upper;
+        } else {
+                *r = set->r[--set->n];
+        }
+}
+
+bool region_revoke(struct region_set *set, uint16_t from, uint64_t start, uint64_t end)
+{
+        bool changed = false;
+
+        for (uint32_t i = 0; i < set->n;) {
+                struct region *r = &set->r[i];
+                if (r->from == from && start < r->end && end > r->start) {
+                        region_cut(set, i, start, end);
+                        changed = true;
+                        i = 0; /* the cut may have moved regions */
+                } else {
+                        i++;
+                }
+        }
+        return changed;
+}
+
+static bool region_supports(const struct region *g, const struct region *r)
+{
+        return g->depth < r->depth && (r->rights & ~g->rights) == 0 &&
+               ((r->rights ^ g->rights) & REGION_DEVICE) == 0;
+}
+
+/* The first part of r that no region of the granter supports; false if there is none. */
+static bool region_gap(const struct region *r, const struct region_set *granter,
+                       uint64_t *start, uint64_t *end)
+{
+        uint64_t at = r->start, next;
+        bool moved;
+
+        do {
+                moved = false;
+                next = r->end;
+                for (uint32_t i = 0; i < granter->n; i++) {
+                        const struct region *g = &granter->r[i];
+                        if (!region_supports(g, r))
+                                continue;
+                        if (g->start <= at && g->end > at) {
+                                at = g->end;
+                                moved = true;
+                        } else if (g->start > at && g->start < next) {
+                                next = g->start;
+                        }
+                }
+        } while (moved && at < r->end);
+        *start = at;
+        *end = next;
+        return at < r->end;
+}
+
+bool region_trim(struct region_set *set, uint16_t from, const struct region_set *granter)
+{
+        bool changed = false;
+        uint64_t start, end;
+
+        for (uint32_t i = 0; i < set->n;) {
+                if (set->r[i].from == from && region_gap(&set->r[i], granter, &start, &end)) {
+                        region_cut(set, i, start, end);
+                        changed = true;
+                        i = 0;
+                } else {
+                        i++;
+                }
+        }
+        return changed;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region.h -- who owns which physical ranges. Pure: no hardware, compiles on the host.
+ *
+ * A task's ownership is a set of regions. A region that was granted names the task that
+ * granted it, and has a depth one greater than the region that it was cut from: so support
+ * runs strictly downwards, and two tasks can't keep a revoked range alive between them.
+ */
+#ifndef REGION_H
+#define REGION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REGION_ORIGINAL 0xffff /* `from` of what the root task got at boot */
+
+struct region {
+        uint64_t start, end;
+        uint32_t rights; /* ACCESS_* | REGION_* */
+        uint16_t from;   /* task id of the granter */
+        uint16_t depth;
+};
+
+struct region_set {
+        struct region *r;
+        uint32_t n, max;
+        uint32_t hint; /* index of the last hit */
+};
+
+/* One region that holds all of [start, end) with at least these rights, of exactly this
+ * memory type (REGION_DEVICE in rights); NULL if there is none. */
+const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
+                                 uint32_t rights);
+/* Add a region; false when the set is full. Merges with one that it extends. */
+bool region_add(struct region_set *set, struct region r);
+/* Take [start, end) out of region i. Where a split finds no room the upper part goes too:
+ * owning less is always safe. */
+void region_cut(struct region_set *set, uint32_t i, uint64_t start, uint64_t end);
+/* Remove what `from` granted in [start, end). True if something changed. */
+bool region_revoke(struct region_set *set, uint16_t from, uint64_t start, uint64_t end);
+/* Cut from `set` whatever it got from task `from` and `granter` no longer supports. */
+bool region_trim(struct region_set *set, uint16_t from, const struct region_set *granter);
+
+#endif

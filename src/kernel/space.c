@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: MIT
+/*
+ * space.c -- shadow tables: the page tables that the hardware walks.
+ *
+ * Four levels of 4 KiB tables, all pages of the pool, charged to the space's owner. Only
+ * this file and sync.c write them, with the space's lock held, through pte_change and
+ * table_drop, which know about barriers.
+ */
+#include "space.h"
+
+#include "string.h"
+#include "sys.h"
+
+struct space *all_spaces;
+
+struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
+{
+        struct space *space = kmem_alloc(owner);
+        pte_t *root = space ? kmem_alloc(owner) : NULL;
+
+        if (!root) {
+                if (space)
+                        kmem_free(owner, space);
+                *error = E_QUOTA;
+                return NULL;
+        }
+        object_init(&space->object, CAP_SPACE, owner);
+        space->own = own;
+        space->task = owner;
+        space->root = virt_to_phys(root);
+        if (own)
+                root[LEVEL_INDEX(KERNEL_SLOT_VA, 0)] = kernel_l0_entry;
+        space->next = all_spaces;
+        if (all_spaces)
+                all_spaces->prev = space;
+        all_spaces = space;
+        *error = E_OK;
+        return space;
+}
+
+/* Free what hangs below an entry that no walker can reach any more. */
+static void subtree_free(struct space *space, pte_t entry, unsigned level)
+{
+        pte_t *table = table_at(entry);
+
+        if (level < 2)
+                for (unsigned i = 0; i < 512; i++)
+                        if ((table[i] & 3) == 3)
+                                subtree_free(space, table[i], level + 1);
+        kmem_free(space->object.owner, table);
+        space->tables--;
+}
+
+void table_drop(struct space *space, pte_t *entry, unsigned level)
+{
+        struct tlb_batch tlb = {.space = space, .n = TLB_BATCH, .all = true};
+        pte_t old = *entry;
+
+        if (!(old & PTE_VALID))
+                return;
+        WRITE_ONCE(*entry, 0);
+        tlb_finish(&tlb); /* leaves below, and the walk caches' copies of the tables */
+        if (level < 3 && (old & PTE_TABLE))
+                subtree_free(space, old, level);
+}
+
+/* Lock held. */
+static void clear_locked(struct space *space)
+{
+        struct tlb_batch tlb = {.space = space, .n = TLB_BATCH, .all = true};
+        pte_t *root = table_at(space->root);
+        bool any = false;
+
+        for (unsigned i = 0; i < 512; i++) {
+                if ((root[i] & PTE_VALID) && root[i] != kernel_l0_entry) {
+                        WRITE_ONCE(root[i], root[i] & ~PTE_VALID); /* keeps the address */
+                        any = true;
+                }
+        }
+        if (!any)
+                return;
+        tlb_finish(&tlb); /* after this the tables are ours alone */
+        for (unsigned i = 0; i < 512; i++) {
+                if (root[i] && root[i] != kernel_l0_entry) {
+                        subtree_free(space, root[i], 0);
+                        root[i] = 0;
+                }
+        }
+}
+
+void space_clear(struct space *space)
+{
+        spin_lock(&space->lock);
+        clear_locked(space);
+        spin_unlock(&space->lock);
+}
+
+/*
+ * Some table page of the owner's, by forgetting another process's mappings: the shadow is a
+ * cache. Called with `keep` locked, so others are only tried.
+ */
+bool space_reclaim(struct space *keep)
+{
+        for (struct space *s = keep->next ? keep->next : all_spaces; s != keep;
+             s = s->next ? s->next : all_spaces) {
+                if (s->object.owner != keep->object.owner || s->own || s->tables < 2)
+                        continue;
+                if (__atomic_exchange_n(&s->lock.held, 1, __ATOMIC_ACQUIRE))
+                        continue;
+                clear_locked(s);
+                spin_unlock(&s->lock);
+                return true;
+        }
+        return false;
+}
+
+static void forget_here(void *argument)
+{
+        struct space *space = argument;
+        struct thread *t = this_cpu()->current;
+
+        if (t->vcpu && t->process == space) {
+                t->process = NULL;
+                mmu_switch(empty_l0_pa, kernel_l0_pa); /* schedule() chooses again */
+                this_cpu()->resched = 1;
+        }
+}
+
+void space_free(struct space *space)
+{
+        if (space->users) { /* some vCPU still has it as its process: it gets the empty one */
+                cross_call_others(forget_here, space);
+                forget_here(space);
+                for (unsigned i = 0; i < MAX_TASKS; i++)
+                        for (struct object *o = tasks[i] ? tasks[i]->owned : NULL; o;
+                             o = o->next_owned)
+                                if (o->type == CAP_THREAD &&
+                                    CONTAINER(o, struct thread, object)->process == space)
+                                        CONTAINER(o, struct thread, object)->process = NULL;
+        }
+        space_clear(space);
+        asid_free(space);
+        if (space->prev)
+                space->prev->next = space->next;
+        else
+                all_spaces = space->next;
+        if (space->next)
+                space->next->prev = space->prev;
+        kmem_free(space->object.owner, table_at(space->root));
+}
+
+pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
+{
+        pte_t *table = table_at(space->root);
+
+        for (unsigned l = 0; l < level; l++) {
+                pte_t *entry = &table[LEVEL_INDEX(va, l)];
+                if (!(*entry & PTE_VALID)) {
+                        void *new;
+                        if (!make)
+                                return NULL;
+                        while (!(new = kmem_alloc(space->object.owner)))
+                                if (!space_reclaim(space))
+                                        return NULL;
+                        space->tables++;
+                        /* Zeros first: a walker on another core may follow at once. */
+                        __asm__ volatile("dmb ishst" ::: "memory");
+                        WRITE_ONCE(*entry, virt_to_phys(new) | PTE_TABLE | PTE_VALID);
+                } else if (!(*entry & PTE_TABLE)) {
+                        if (!make)
+                                return entry; /* the block that covers it */
+                        return NULL;
+                }
+                table = table_at(*entry);
+        }
+        return &table[LEVEL_INDEX(va, level)];
+}
+
+pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level)
+{
+        pte_t *table = table_at(space->root), entry = 0;
+        unsigned l;
+
+        if (!va_allowed(va & ~(PAGE_SIZE - 1), PAGE_SIZE, space->own))
+                return 0;
+        for (l = 0; l <= 3; l++) {
+                entry = READ_ONCE(table[LEVEL_INDEX(va, l)]);
+                if (!(entry & PTE_VALID))
+                        return 0;
+                if (l == 3 || !(entry & PTE_TABLE))
+                        break;
+                table = table_at(entry);
+        }
+        *level = l;
+        return entry;
+}
+
+bool space_phys(struct space *space, vaddr_t va, paddr_t *pa)
+{
+        unsigned level;
+        pte_t entry = space_lookup(space, va, &level);
+
+        if (!entry)
+                return false;
+        uint64_t offset = LEVEL_SIZE(level) - 1;
+        *pa = (entry & PTE_ADDRESS & ~offset) | (va & offset);
+        return true;
+}
+
+static unsigned leaf_access(pte_t entry)
+{
+        unsigned access = 0;
+
+        if ((entry & (PTE_VALID | PTE_USER)) == (PTE_VALID | PTE_USER))
+                access = ACCESS_READ | (entry & PTE_RO ? 0 : ACCESS_WRITE) |
+                         (entry & PTE_UXN ? 0 : ACCESS_EXEC);
+        return access;
+}
+
+bool space_allows(struct space *space, vaddr_t va, unsigned access)
+{
+        unsigned level;
+
+        return (access & ~leaf_access(space_lookup(space, va, &level))) == 0;
+}
+
+pte_t leaf_make(paddr_t pa, unsigned level, unsigned access, unsigned attr)
+{
+        return pa | PTE_VALID | (level == 3 ? PTE_TABLE : 0) | PTE_ATTR(attr) | PTE_USER |
+               PTE_SH_INNER | PTE_AF | PTE_NG | PTE_PXN | (access & ACCESS_WRITE ? 0 : PTE_RO) |
+               (access & ACCESS_EXEC ? 0 : PTE_UXN);
+}
+
+/* One page, validated. */
+static enum ouzel_error map_one(struct space *space, vaddr_t va, pte_t leaf, unsigned level,
+                                struct tlb_batch *tlb)
+{
+        pte_t *entry = space_entry(space, va, level, true);
+
+        if (!entry) {
+                unsigned found;
+                return space_lookup(space, va, &found) ? E_MAPPED : E_QUOTA;
+        }
+        if (level < 3 && (*entry & 3) == 3)
+                return E_MAPPED; /* smaller pages are there */
+        pte_change(entry, leaf, va, tlb);
+        return E_OK;
+}
+
+static enum ouzel_error unmap_one(struct space *space, vaddr_t va, unsigned level,
+                                  struct tlb_batch *tlb)
+{
+        pte_t *entry = space_entry(space, va, level, false);
+        unsigned found;
+
+        if (!entry || !(*entry & PTE_VALID))
+                return E_OK;
+        space_lookup(space, va, &found);
+        if (found != level)
+                return E_MAPPED; /* a larger or smaller page: unmap it as what it is */
+        pte_change(entry, 0, va, tlb);
+        return E_OK;
+}
+
+enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t flags,
+                           uint64_t count, uint64_t *done)
+{
+        unsigned size = flags >> 8 & 3;
+        unsigned level = 3 - size;
+        struct mapping m = {va, pa, 0, LEVEL_SIZE(level), flags & ~(uint32_t)MAP_SIZE_MASK,
+                            space->own};
+        struct tlb_batch tlb = {.space = space};
+        enum ouzel_error error = E_OK;
+
+        *done = 0;
+        if (size == 3)
+                return E_INVALID;
+        if (count == 0 || count > (1ul << 48) / m.page)
+                return E_RANGE;
+        m.size = count * m.page;
+        if (flags & ACCESS_ALL) {
+                error = validate(&space->task->regions, &m);
+                if (error && count > 1) { /* up to the first page that may not be */
+                        m.size = m.page;
+                        while (*done < count && !(error = validate(&space->task->regions, &m))) {
+                                (*done)++;
+                                m.va += m.page;
+                                m.pa += m.page;
+                        }
+                        count = *done;
+                } else if (error) {
+                        return error;
+                }
+        } else if (!va_allowed(va, m.size, space->own)) {
+                return E_RANGE;
+        } else if (va & (m.page - 1)) {
+                return E_ALIGN;
+        }
+        unsigned attr = flags & MAP_DEVICE ? ATTR_DEVICE : flags & MAP_NONCACHED ? ATTR_NC : ATTR_WB;
+        pte_t leaf = leaf_make(pa, level, flags, attr);
+        spin_lock(&space->lock);
+        for (*done = 0; *done < count; (*done)++) {
+                enum ouzel_error e = flags & ACCESS_ALL
+                                             ? map_one(space, va, leaf, level, &tlb)
+                                             : unmap_one(space, va, level, &tlb);
+                if (e) {
+                        error = e;
+                        break;
+                }
+                va += m.page;
+                leaf += m.page;
+        }
+        tlb_finish(&tlb);
+        spin_unlock(&space->lock);
+        TRACE(map, va, flags, *done);
+        return error;
+}
+
+/* Remove from every shadow table what its task's regions no longer allow. */
+static void revoke_walk(struct space *space, pte_t *table, unsigned level, vaddr_t base,
+                        struct tlb_batch *tlb)
+{
+        for (unsigned i = 0; i < 512; i++) {
+                pte_t entry = table[i];
+                vaddr_t va = base + ((uint64_t)i << LEVEL_SHIFT(level));
+                if (!(entry & PTE_VALID) || entry == kernel_l0_entry)
+                        continue;
+                if (level < 3 && (entry & PTE_TABLE)) {
+                        revoke_walk(space, table_at(entry), level + 1, va, tlb);
+                        continue;
+                }
+                unsigned attr = PTE_ATTR_OF(entry);
+                unsigned access = leaf_access(entry);
+                bool device = attr == ATTR_DEVICE || attr == ATTR_DEVICE_NGNRNE;
+                paddr_t pa = entry & PTE_ADDRESS & ~(LEVEL_SIZE(level) - 1);
+                if (!region_find(&space->task->regions, pa, pa + LEVEL_SIZE(level),
+                                 access | (device ? REGION_DEVICE : 0)))
+                        pte_change(&table[i], 0, va, tlb);
+        }
+}
+
+void spaces_revoke(void)
+{
+        for (struct space *space = all_spaces; space; space = space->next) {
+                struct tlb_batch tlb = {.space = space};
+                spin_lock(&space->lock);
+                revoke_walk(space, table_at(space->root), 0, space->own ? TASK_VA_START : 0, &tlb);
+                tlb_finish(&tlb);
+                spin_unlock(&space->lock);
+        }
+}
+
+/* ---- system calls ---------------------------------------------------------------------- */
+
+static struct space *space_at(uint64_t slot, enum ouzel_error *error)
+{
+        struct cap *cap = cap_find(current()->task, slot, CAP_SPACE, RIGHT_MANAGE, error);
+
+        return cap ? CONTAINER(cap->object, struct space, object) : NULL;
+}
+
+struct result SYS2(space_create, slot, guest)
+{
+        struct task *self = current()->task;
+        struct space *space = NULL;
+        enum ouzel_error error;
+        struct cap *cap;
+
+        if (guest & (PAGE_SIZE - 1))
+                return ERROR(E_ALIGN);
+        big_lock();
+        error = cap_reserve(self, slot, &cap);
+        if (!error && guest && !region_find(&self->regions, guest, guest + PAGE_SIZE, ACCESS_READ))
+                error = E_OWNER;
+        if (!error)
+                space = space_new(self, false, &error);
+        if (!error) {
+                space->guest = guest;
+                cap_install(cap, &space->object, CAP_SPACE, RIGHT_ALL, 0);
+        }
+        big_unlock();
+        return ERROR(error);
+}
+
+/*
+ * The caller must own the frames, and so must the space's own task: a task can map for
+ * another only what it granted to it.
+ */
+static enum ouzel_error update(struct space *space, vaddr_t va, paddr_t pa, uint64_t flags,
+                               uint64_t count, uint64_t *done)
+{
+        struct task *self = current()->task;
+        struct mapping m = {va, pa, 0, LEVEL_SIZE(3 - (flags >> 8 & 3)),
+                            flags & ~(uint32_t)MAP_SIZE_MASK, space->own};
+
+        *done = 0;
+        if (flags >> 32 || (flags >> 8 & 3) == 3)
+                return E_INVALID;
+        if (space->task != self && (flags & ACCESS_ALL) && count && count < 1ul << 36) {
+                m.size = count * m.page;
+                enum ouzel_error error = validate(&self->regions, &m);
+                if (error)
+                        return error;
+        }
+        return space_map(space, va, pa, flags, count, done);
+}
+
+struct result SYS5(space_update, slot, va, pa, flags, count)
+{
+        enum ouzel_error error = E_OK;
+        struct space *space = space_at(slot, &error);
+        uint64_t done = 0;
+
+        if (space)
+                error = update(space, va, pa, flags, count, &done);
+        return RESULT(error, done);
+}
+
+struct result SYS2(space_update_list, slot, count)
+{
+        enum ouzel_error error = E_OK;
+        struct thread *self = current();
+        struct space *space = space_at(slot, &error);
+        uint64_t done = 0, i = 0;
+
+        if (!space)
+                return ERROR(error);
+        if (!self->buffer || self->vcpu)
+                return ERROR(E_STATE);
+        if (!count || count > UPDATE_LIST_MAX)
+                return ERROR(E_RANGE);
+        const struct ouzel_update *list = phys_to_virt(self->buffer);
+        for (; i < count && !error; i++) {
+                struct ouzel_update u; /* read once: others may write the buffer meanwhile */
+                u.va = READ_ONCE(list[i].va);
+                u.pa = READ_ONCE(list[i].pa);
+                u.flags = READ_ONCE(list[i].flags);
+                u.count = READ_ONCE(list[i].count);
+                error = update(space, u.va, u.pa, u.flags, u.count, &done);
+        }
+        self->regs.x[2] = done; /* of the last one tried */
+        return RESULT(error, error ? i - 1 : i);
+}
+
+struct result SYS2(space_query, slot, va)
+{
+        enum ouzel_error error = E_OK;
+        struct space *space = space_at(slot, &error);
+        unsigned level = 3;
+        pte_t entry;
+        paddr_t pa = 0;
+
+        if (!space)
+                return ERROR(error);
+        if (!va_allowed(va & ~(PAGE_SIZE - 1), PAGE_SIZE, space->own))
+                return ERROR(E_RANGE);
+        spin_lock(&space->lock);
+        entry = space_lookup(space, va, &level);
+        if (entry)
+                space_phys(space, va, &pa);
+        spin_unlock(&space->lock);
+        if (!entry)
+                return ERROR(E_AGAIN);
+        unsigned attr = PTE_ATTR_OF(entry);
+        current()->regs.x[2] = leaf_access(entry) | (uint64_t)(3 - level) << 8 |
+                               (attr == ATTR_NC ? MAP_NONCACHED : 0) |
+                               (attr >= ATTR_DEVICE_NGNRNE ? MAP_DEVICE : 0);
+        return RESULT(E_OK, pa);
+}
+
+struct result SYS1(space_clear, slot)
+{
+        enum ouzel_error error = E_OK;
+        struct space *space = space_at(slot, &error);
+
+        if (space && space == current()->space)
+                error = E_BUSY; /* the caller runs in it */
+        else if (space)
+                space_clear(space);
+        return ERROR(error);
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+/*
+ * sync.c -- shadow sync: make a space's shadow equal to the server's own table.
+ *
+ * The server's table is read as it is now, from its root, through frames that the server
+ * owns; every leaf is validated. Nothing of it is ever trusted, so it may be garbage, or
+ * change under our hands. What validation rejects is unmapped.
+ *
+ * A process space is a cache: leaving an entry out is always correct (the server sees a
+ * fault on an entry that it thinks valid and queues it again). So is the server's own
+ * space: a fault in server mode asks here before it is delivered.
+ */
+#include "space.h"
+#include "sys.h"
+
+/* A leaf of the server's, as we would install it; 0 if not present or not allowed. */
+static pte_t leaf_convert(struct space *space, pte_t guest, unsigned level,
+                          enum ouzel_error *error)
+{
+        unsigned attr = PTE_ATTR_OF(guest);
+        uint64_t size = LEVEL_SIZE(level);
+        paddr_t pa = guest & PTE_ADDRESS & ~(size - 1);
+        unsigned access = ACCESS_READ | (guest & PTE_RO ? 0 : ACCESS_WRITE);
+        uint32_t type = attr == ATTR_DEVICE || attr == ATTR_DEVICE_NGNRNE ? REGION_DEVICE : 0;
+        bool wx;
+
+        if (!(guest & PTE_AF))
+                return 0; /* old: the server wants to see the access */
+        if (space->own)
+                access |= guest & PTE_PXN ? 0 : ACCESS_EXEC;
+        else if (!(guest & PTE_USER))
+                return 0; /* nobody at EL0 may */
+        else
+                access |= guest & PTE_UXN ? 0 : ACCESS_EXEC;
+        wx = (access & (ACCESS_WRITE | ACCESS_EXEC)) == (ACCESS_WRITE | ACCESS_EXEC);
+        if (wx && space->own) {
+                *error = E_WX;
+                return 0;
+        }
+        if (attr > ATTR_DEVICE || (type && (access & ACCESS_EXEC))) {
+                *error = E_TYPE;
+                return 0;
+        }
+        if (!region_find(&space->task->regions, pa, pa + size,
+                         access | type | (wx ? REGION_WX : 0))) {
+                *error = E_OWNER;
+                return 0;
+        }
+        return leaf_make(pa, level, access, attr);
+}
+
+/* The server's table page, if it owns it. */
+static const pte_t *guest_table(struct space *space, paddr_t pa)
+{
+        pa &= PTE_ADDRESS;
+        return region_find(&space->task->regions, pa, pa + PAGE_SIZE, ACCESS_READ)
+                       ? phys_to_virt(pa) : NULL;
+}
+
+/* Unmap [va, end) of what one entry at `level` covers. Blocks that are cut go whole. */
+static void unmap_span(struct space *space, vaddr_t va, vaddr_t end, struct tlb_batch *tlb)
+{
+        while (va < end) {
+                pte_t *table = table_at(space->root);
+                unsigned level = 0;
+                pte_t entry;
+
+                for (;; level++) {
+                        entry = table[LEVEL_INDEX(va, level)];
+                        if (level == 3 || (entry & 3) != 3)
+                                break;
+                        if (!(va & (LEVEL_SIZE(level) - 1)) && end - va >= LEVEL_SIZE(level)) {
+                                table_drop(space, &table[LEVEL_INDEX(va, level)], level);
+                                entry = 0;
+                                break;
+                        }
+                        table = table_at(entry);
+                }
+                if (entry & PTE_VALID)
+                        pte_change(&table[LEVEL_INDEX(va, level)], 0, va, tlb);
+                vaddr_t next = (va & ~(LEVEL_SIZE(level) - 1)) + LEVEL_SIZE(level);
+                if (next < va)
+                        return; /* the end of the address space */
+                va = next;
+        }
+}
+
+static void reject(struct space *space, vaddr_t va, enum ouzel_error error)
+{
+        struct thread *t = current();
+
+        if (t->block && t->task == space->task) {
+                t->block->reject_va = va;
+                t->block->reject_error = error;
+        }
+}
+
+/* A run of entries of one last-level table. */
+static void sync_pages(struct space *space, const pte_t *guest, vaddr_t va, unsigned count,
+                       struct tlb_batch *tlb)
+{
+        pte_t *shadow = space_entry(space, va, 3, false);
+        enum ouzel_error error = E_OK;
+        const pte_t *g = &guest[LEVEL_INDEX(va, 3)];
+        bool block = false;
+
+        if (shadow) { /* it may be a block, where the server now has pages */
+                unsigned level = 3;
+                block = space_lookup(space, va, &level) && level < 3;
+                if (block)
+                        unmap_span(space, va, va + PAGE_SIZE, tlb);
+        }
+        if (!shadow || block)
+                shadow = NULL;
+        for (unsigned i = 0; i < count; i++, va += PAGE_SIZE) {
+                pte_t entry = READ_ONCE(g[i]), leaf = 0;
+                if ((entry & 3) == 3) {
+                        leaf = leaf_convert(space, entry, 3, &error);
+                        if (error) {
+                                reject(space, va, error);
+                                error = E_OK;
+                        }
+                }
+                if (!shadow) {
+                        if (!leaf)
+                                continue;
+                        shadow = space_entry(space, va, 3, true);
+                        if (!shadow) {
+                                reject(space, va, E_QUOTA);
+                                return;
+                        }
+                        shadow -= i;
+                }
+                pte_change(&shadow[i], leaf, va, tlb);
+        }
+}
+
+static void sync_block(struct space *space, pte_t guest, vaddr_t va, unsigned level,
+                       struct tlb_batch *tlb)
+{
+        vaddr_t base = va & ~(LEVEL_SIZE(level) - 1);
+        enum ouzel_error error = E_OK;
+        pte_t leaf = leaf_convert(space, guest, level, &error);
+        pte_t *entry;
+
+        if (error)
+                reject(space, va, error);
+        if (!leaf) {
+                unmap_span(space, base, base + LEVEL_SIZE(level), tlb);
+                return;
+        }
+        entry = space_entry(space, base, level, true);
+        if (!entry) { /* no memory, or a larger block is in the way */
+                unmap_span(space, base, base + PAGE_SIZE, tlb);
+                entry = space_entry(space, base, level, true);
+        }
+        if (!entry) {
+                reject(space, va, E_QUOTA);
+                return;
+        }
+        if ((*entry & 3) == 3)
+                table_drop(space, entry, level); /* pages become a block */
+        pte_change(entry, leaf, base, tlb);
+}
+
+/* Lock held. The last translations go when tlb_finish was called. */
+static void sync_span(struct space *space, vaddr_t va, vaddr_t last, struct tlb_batch *tlb)
+{
+        for (;;) {
+                const pte_t *table = guest_table(space, space->guest);
+                unsigned level = 0;
+                pte_t entry = 0;
+
+                for (; table; level++) {
+                        entry = READ_ONCE(table[LEVEL_INDEX(va, level)]);
+                        if (level == 3 || (entry & 3) != 3)
+                                break;
+                        const pte_t *next = guest_table(space, entry);
+                        if (level == 2 && next) {
+                                table = next;
+                                level = 3;
+                                break;
+                        }
+                        table = next;
+                }
+                vaddr_t end = (va | (LEVEL_SIZE(level < 3 ? level : 2) - 1)); /* inclusive */
+                if (end > last)
+                        end = last;
+                if (level == 3 && table)
+                        sync_pages(space, table, va, ((end - va) >> PAGE_SHIFT) + 1, tlb);
+                else if (table && level && (entry & 3) == 1)
+                        sync_block(space, entry, va, level, tlb);
+                else
+                        unmap_span(space, va, end + 1 ? end + 1 : end, tlb);
+                if (end >= last)
+                        return;
+                va = end + 1;
+        }
+}
+
+static bool sync_allowed(struct space *space, vaddr_t va, uint64_t pages)
+{
+        return !(va & (PAGE_SIZE - 1)) && pages && pages <= 1ul << 36 &&
+               va_allowed(va, pages << PAGE_SHIFT, space->own);
+}
+
+enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
+{
+        struct tlb_batch tlb = {.space = space};
+
+        if (!sync_allowed(space, va, pages))
+                return E_RANGE;
+        if (!space->guest)
+                return E_STATE;
+        spin_lock(&space->lock);
+        if (!space->dead)
+                sync_span(space, va, va + (pages << PAGE_SHIFT) - 1, &tlb);
+        tlb_finish(&tlb);
+        spin_unlock(&space->lock);
+        return E_OK;
+}
+
+/*
+ * Apply what a vCPU queued. Any core may: the server's only write is the tail, and the
+ * drain lock makes one core at a time the reader. On return all that was queued when we
+ * looked is in force on every core.
+ */
+void sync_drain(struct thread *t)
+{
+        struct vcpu_block *block = t->block;
+        struct space *space = NULL;
+        struct tlb_batch tlb = {0};
+        uint32_t head, tail;
+
+        spin_lock(&t->drain_lock);
+        head = block->sync_head;
+        tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);
+        if (tail - head > SYNC_RING)
+                head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
+        for (; head != tail; head++) {
+                struct vcpu_sync *e = &block->ring[head % SYNC_RING];
+                vaddr_t va = READ_ONCE(e->va);
+                uint32_t slot = READ_ONCE(e->space), pages = READ_ONCE(e->pages);
+                enum ouzel_error error;
+                struct cap *cap = cap_find(t->task, slot, CAP_SPACE, RIGHT_MANAGE, &error);
+                struct space *s = cap ? CONTAINER(cap->object, struct space, object) : NULL;
+
+                COUNT(sync);
+                if (!s || !s->guest || !sync_allowed(s, va, pages))
+                        continue;
+                if (s != space) {
+                        if (space) {
+                                tlb_finish(&tlb);
+                                spin_unlock(&space->lock);
+                        }
+                        space = s;
+                        tlb.space = s;
+                        spin_lock(&space->lock);
+                }
+                if (!space->dead)
+                        sync_span(space, va, va + ((uint64_t)pages << PAGE_SHIFT) - 1, &tlb);
+        }
+        if (space) {
+                tlb_finish(&tlb);
+                spin_unlock(&space->lock);
+        }
+        __atomic_store_n(&block->sync_head, head, __ATOMIC_RELEASE);
+        spin_unlock(&t->drain_lock);
+}
+
+/* All rings of a server: what one of its CPUs changed, another may have queued. */
+void sync_drain_task(struct task *task)
+{
+        for (unsigned i = 0; i < MAX_CPUS; i++) {
+                struct thread *t = READ_ONCE(task->vcpus[i]);
+                if (!t)
+                        continue;
+                if (t->block->sync_head != __atomic_load_n(&t->block->sync_tail, __ATOMIC_ACQUIRE))
+                        sync_drain(t);
+                else { /* somebody may be in the middle of applying what was there */
+                        spin_lock(&t->drain_lock);
+                        spin_unlock(&t->drain_lock);
+                }
+        }
+}
+
+/* Every entry of the shadow is what validation makes of the server's. Lock held. */
+static uint64_t check_walk(struct space *space, pte_t *table, unsigned level, vaddr_t base,
+                           vaddr_t *where)
+{
+        uint64_t wrong = 0;
+
+        for (unsigned i = 0; i < 512; i++) {
+                pte_t entry = table[i];
+                vaddr_t va = base + ((uint64_t)i << LEVEL_SHIFT(level));
+                if (!(entry & PTE_VALID) || entry == kernel_l0_entry)
+                        continue;
+                if (level < 3 && (entry & PTE_TABLE)) {
+                        wrong += check_walk(space, table_at(entry), level + 1, va, where);
+                        continue;
+                }
+                const pte_t *guest = guest_table(space, space->guest);
+                enum ouzel_error error = E_OK;
+                pte_t g = 0;
+                for (unsigned l = 0; guest && l <= level; l++) {
+                        g = READ_ONCE(guest[LEVEL_INDEX(va, l)]);
+                        if (l == level || (g & 3) != 3)
+                                break;
+                        guest = guest_table(space, g);
+                }
+                bool leaf = guest && (g & 3) == (level == 3 ? 3 : 1);
+                if (!leaf || leaf_convert(space, g, level, &error) != entry) {
+                        if (!wrong)
+                                *where = va;
+                        wrong++;
+                }
+        }
+        return wrong;
+}
+
+uint64_t sync_check(struct space *space, vaddr_t *where)
+{
+        uint64_t wrong = 0;
+
+        spin_lock(&space->lock);
+        if (space->guest)
+                wrong = check_walk(space, table_at(space->root), 0,
+                                   space->own ? TASK_VA_START : 0, where);
+        spin_unlock(&space->lock);
+        return wrong;
+}
+
+/* ---- system calls ---------------------------------------------------------------------- */
+
+static struct space *space_at(uint64_t slot, enum ouzel_error *error)
+{
+        struct cap *cap = cap_find(current()->task, slot, CAP_SPACE, RIGHT_MANAGE, error);
+
+        return cap ? CONTAINER(cap->object, struct space, object) : NULL;
+}
+
+struct result SYS4(space_sync, slot, va, pages, root)
+{
+        enum ouzel_error error = E_OK;
+        struct space *space = space_at(slot, &error);
+
+        if (!space)
+                return ERROR(error);
+        if (root & (PAGE_SIZE - 1))
+                return ERROR(E_ALIGN);
+        if (space->task != current()->task)
+                return ERROR(E_RIGHTS); /* the table is in the owner's memory */
+        if (!sync_allowed(space, va, pages))
+                return ERROR(E_RANGE);
+        if (root && !guest_table(space, root))
+                return ERROR(E_OWNER);
+        if (root)
+                space->guest = root;
+        return ERROR(sync_range(space, va, pages));
+}
+
+struct result SYS1(space_check, slot)
+{
+        enum ouzel_error error = E_OK;
+        struct space *space = space_at(slot, &error);
+        vaddr_t where = 0;
+        uint64_t wrong;
+
+        if (!space)
+                return ERROR(error);
+        if (!space->guest)
+                return ERROR(E_STATE);
+        sync_drain_task(space->task);
+        wrong = sync_check(space, &where);
+        current()->regs.x[2] = where;
+        return RESULT(wrong ? E_DIFFERS : E_OK, wrong);
+}
+
+struct result SYS0(vcpu_sync)
+{
+        struct thread *self = current();
+
+        if (!self->vcpu)
+                return ERROR(E_STATE);
+        self->block->sync = 0;
+        sync_drain(self);
+        return ERROR(E_OK);
+}
+
+struct result SYS0(vcpu_flush)
+{
+        struct thread *self = current();
+
+        if (!self->vcpu)
+                return ERROR(E_STATE);
+        self->block->sync = 0;
+        sync_drain_task(self->task);
+        return ERROR(E_OK);
+}

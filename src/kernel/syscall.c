@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/* syscall.c -- the table that entry.S dispatches by, and the kernel's own exceptions. */
+#include "fpu.h"
+#include "mmu.h"
+#include "sys.h"
+
+/* What assembly assumes. */
+_Static_assert(SYS_vcpu_return == 0 && SYS_ipc_call == 1 && SYS_ipc_reply_recv == 2, "vectors");
+_Static_assert(SYS_COUNT == 54, "NR_SYSCALLS in entry.S");
+_Static_assert(STATE_running == 2 && STATE_receiving == 4 && STATE_calling == 5, "ipc_fast.S");
+
+/*
+ * A PLAIN function's entry is one byte past it: instructions are aligned to 4, so the bit
+ * is free to tell entry.S which way to call.
+ */
+#define ENTRY_FAST(name)   ((const char *)sys_##name)
+#define ENTRY_SWITCH(name) ((const char *)sys_##name)
+#define ENTRY_PLAIN(name)  ((const char *)sys_##name + 1)
+extern const char *const syscall_table[];
+const char *const syscall_table[] = {
+#define SYSCALL(nr, name, kind, nargs, what) [nr] = ENTRY_##kind(name),
+#include <ouzel/syscalls.def>
+#undef SYSCALL
+};
+
+#define ESR_EC(esr) ((unsigned)((esr) >> 26))
+enum { EC_FP = 0x07, EC_SVC64 = 0x15, EC_IABORT = 0x20, EC_DABORT = 0x24 };
+
+void exception_native(struct thread *t);
+void exception_user(struct thread *t);
+void exception_irq(struct thread *t);
+
+static uint64_t esr_read(void)
+{
+        uint64_t v;
+        __asm__ volatile("mrs %0, esr_el1" : "=r"(v));
+        return v;
+}
+
+static uint64_t far_read(void)
+{
+        uint64_t v;
+        __asm__ volatile("mrs %0, far_el1" : "=r"(v));
+        return v;
+}
+
+/* From a native thread, or from a vCPU in server mode. */
+void exception_native(struct thread *t)
+{
+        uint64_t esr = esr_read(), far = far_read();
+        unsigned ec = ESR_EC(esr);
+
+        TRACE(fault, esr, far, t->regs.pc);
+        if (ec == EC_SVC64) {
+                t->regs.x[0] = E_NOCALL;
+                return;
+        }
+        if (ec == EC_FP) {
+                fp_enable_current();
+                return;
+        }
+        if (t->vcpu) {
+                vcpu_server_exception(t, esr, far);
+                return;
+        }
+        uint64_t access = ec == EC_IABORT ? ACCESS_EXEC
+                          : (esr & 1 << 6) ? ACCESS_WRITE : ACCESS_READ;
+        uint64_t words[] = {far, access, t->regs.pc, esr, t->object.id, t->regs.sp,
+                            t->regs.x[30]};
+        unsigned status = esr & 0x3f;
+        bool mapping = (ec == EC_IABORT || ec == EC_DABORT) && status >= 4 && status <= 15;
+        if (mapping) {
+                COUNT(faults);
+                ipc_fault(t, LABEL_PAGE_FAULT, words, 7);
+        } else {
+                words[1] = 0;
+                ipc_fault(t, LABEL_EXCEPTION, words, 7);
+        }
+}
+
+void exception_user(struct thread *t)
+{
+        vcpu_user_exception(t, esr_read(), far_read());
+}
+
+void exception_irq(struct thread *t)
+{
+        (void)t;
+        irq_handle();
+}

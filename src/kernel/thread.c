@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: MIT
+/*
+ * thread.c -- threads, and the scheduler: strict priorities, round-robin in one priority,
+ * budgets per period.
+ *
+ * Each core schedules its own threads; nothing here is shared. Timer deadlines (waits,
+ * budgets, vCPU clocks) are one list per core, and the hardware timer is set to whatever
+ * comes first only when that changes.
+ */
+#include "fpu.h"
+#include "mmu.h"
+#include "string.h"
+#include "sys.h"
+
+#define SLICE_MS 10
+
+struct cpu cpus[MAX_CPUS];
+
+/* ---- timers ---------------------------------------------------------------------------- */
+
+void timer_add(struct timer *timer, uint64_t deadline, void (*fire)(struct timer *))
+{
+        struct timer **p = &this_cpu()->timers;
+
+        timer->deadline = deadline;
+        timer->fire = fire;
+        timer->queued = true;
+        while (*p && (*p)->deadline <= deadline)
+                p = &(*p)->next;
+        timer->next = *p;
+        *p = timer;
+}
+
+void timer_remove(struct timer *timer)
+{
+        struct timer **p = &this_cpu()->timers;
+
+        if (!timer->queued)
+                return;
+        while (*p != timer)
+                p = &(*p)->next;
+        *p = timer->next;
+        timer->queued = false;
+}
+
+static void timers_run(struct cpu *cpu)
+{
+        while (cpu->timers && cpu->timers->deadline <= timer_now()) {
+                struct timer *timer = cpu->timers;
+                cpu->timers = timer->next;
+                timer->queued = false;
+                timer->fire(timer);
+        }
+}
+
+/* ---- ready queues ---------------------------------------------------------------------- */
+
+static void ready_top_find(struct cpu *cpu)
+{
+        for (int i = 3; i >= 0; i--) {
+                if (cpu->ready_bits[i]) {
+                        cpu->ready_top = i * 64 + 63 - __builtin_clzl(cpu->ready_bits[i]);
+                        return;
+                }
+        }
+        cpu->ready_top = -1;
+}
+
+static void ready_push(struct cpu *cpu, struct thread *t)
+{
+        unsigned prio = t->prio;
+
+        t->state = STATE_ready;
+        t->next = NULL;
+        t->prev = cpu->ready[prio].tail;
+        if (t->prev)
+                t->prev->next = t;
+        else
+                cpu->ready[prio].head = t;
+        cpu->ready[prio].tail = t;
+        cpu->ready_bits[prio / 64] |= 1ul << (prio % 64);
+        if ((int)prio > cpu->ready_top)
+                cpu->ready_top = prio;
+}
+
+static void ready_remove(struct cpu *cpu, struct thread *t)
+{
+        unsigned prio = t->prio;
+
+        if (t->prev)
+                t->prev->next = t->next;
+        else
+                cpu->ready[prio].head = t->next;
+        if (t->next)
+                t->next->prev = t->prev;
+        else
+                cpu->ready[prio].tail = t->prev;
+        t->next = t->prev = NULL;
+        if (!cpu->ready[prio].head) {
+                cpu->ready_bits[prio / 64] &= ~(1ul << (prio % 64));
+                ready_top_find(cpu);
+        }
+}
+
+static void refill_fire(struct timer *timer)
+{
+        struct thread *t = CONTAINER(timer, struct thread, refill);
+
+        t->left = t->budget;
+        timer_add(&t->refill, timer->deadline + t->period, refill_fire);
+        if (t->state == STATE_depleted)
+                thread_ready(t);
+}
+
+void thread_ready(struct thread *t)
+{
+        struct cpu *cpu = this_cpu();
+
+        t->custody = cpu;
+        if (t->budget && !t->left) {
+                t->state = STATE_depleted;
+                return;
+        }
+        ready_push(cpu, t);
+        if (cpu->current == &cpu->idle || t->prio > cpu->current->prio ||
+            cpu->current->state != STATE_running)
+                cpu->resched = 1;
+}
+
+static void wake_here(struct inbox_item *item)
+{
+        struct thread *t = CONTAINER(item, struct thread, item);
+
+        t->in_inbox = false;
+        thread_ready(t);
+}
+
+void thread_wake(struct thread *t)
+{
+        if (t->cpu == this_cpu()) {
+                thread_ready(t);
+        } else {
+                t->state = STATE_remote;
+                t->custody = t->cpu;
+                t->in_inbox = true;
+                t->item.run = wake_here;
+                inbox_push(t->cpu, &t->item);
+        }
+}
+
+void thread_block(struct thread *t, enum ouzel_state state)
+{
+        t->state = state;
+        this_cpu()->resched = 1;
+}
+
+/* ---- floating point: kept with the core until somebody else uses it ---------------------- */
+
+void fp_release(struct thread *t)
+{
+        struct cpu *cpu = this_cpu();
+
+        if (cpu->fp_owner != t)
+                return;
+        fp_save(t->fp, &t->fpcr, &t->fpsr);
+        cpu->fp_owner = NULL;
+}
+
+void fp_enable_current(void)
+{
+        struct cpu *cpu = this_cpu();
+        struct thread *t = cpu->current;
+
+        fp_allow(true);
+        cpu->fp_on = 1;
+        if (cpu->fp_owner == t)
+                return;
+        if (cpu->fp_owner)
+                fp_release(cpu->fp_owner);
+        /* A thread that never used FP starts from zeros: nothing of another's is left. */
+        fp_load(t->fp, &t->fpcr, &t->fpsr);
+        cpu->fp_owner = t;
+}
+
+/* ---- switching --------------------------------------------------------------------------- */
+
+static void spaces_switch(struct thread *t)
+{
+        uint64_t ttbr0 = empty_l0_pa, ttbr1;
+
+        if (t->vcpu) {
+                vcpu_switch_in(t);
+                if (t->process)
+                        ttbr0 = t->process->root;
+                ttbr1 = t->mode == MODE_USER ? t->ttbr1_user : t->ttbr1_server;
+        } else {
+                if (!t->space->ttbr1)
+                        asid_ensure(t->space);
+                ttbr1 = t->space->ttbr1;
+        }
+        mmu_switch(ttbr0, ttbr1);
+}
+
+static void account(struct cpu *cpu, struct thread *t)
+{
+        uint64_t now;
+
+        if (!t->budget)
+                return;
+        now = timer_now();
+        uint64_t ran = now - t->started;
+        t->started = now;
+        t->left = ran < t->left ? t->left - ran : 0;
+        if (!t->left)
+                cpu->resched = 1;
+}
+
+static void timer_program(struct cpu *cpu)
+{
+        struct thread *t = cpu->current;
+        uint64_t next = cpu->timers ? cpu->timers->deadline : UINT64_MAX;
+
+        if (t != &cpu->idle && cpu->ready_top == (int)t->prio && cpu->slice_end < next)
+                next = cpu->slice_end;
+        if (t->budget && t->started + t->left < next)
+                next = t->started + t->left;
+        if (next != cpu->timer_programmed) {
+                cpu->timer_programmed = next;
+                timer_set(next);
+        }
+}
+
+static void idle_loop(struct cpu *cpu)
+{
+        while (cpu->ready_top < 0) {
+                timer_program(cpu);
+                /* Interrupts are masked and wake WFI all the same. [Arm ARM D1.6.2] */
+                __asm__ volatile("dsb sy\n\twfi" ::: "memory"); /* stores reach others first */
+                irq_handle();
+                cross_poll();
+                inbox_run();
+                timers_run(cpu);
+        }
+}
+
+/*
+ * The way out of the kernel, after anything that may have changed who should run. Returns
+ * the thread whose frame entry.S restores, with address space and FP access switched to it.
+ */
+struct thread *schedule(void)
+{
+        struct cpu *cpu = this_cpu();
+        struct thread *t = cpu->current;
+
+        cross_poll();
+        inbox_run();
+        timers_run(cpu);
+        do {
+                if (t->state == STATE_running)
+                        account(cpu, t);
+                if (cpu->resched || t->state != STATE_running) {
+                        cpu->resched = 0;
+                        if (t->state == STATE_running && t != &cpu->idle) {
+                                bool expired = timer_now() >= cpu->slice_end;
+                                if (t->budget && !t->left) {
+                                        t->state = STATE_depleted;
+                                } else if (cpu->ready_top > (int)t->prio ||
+                                           (cpu->ready_top == (int)t->prio && expired)) {
+                                        ready_push(cpu, t);
+                                }
+                        }
+                        if (t->state != STATE_running || t == &cpu->idle) {
+                                struct thread *old = t;
+                                if (cpu->ready_top < 0) {
+                                        cpu->current = &cpu->idle;
+                                        mmu_switch(empty_l0_pa, kernel_l0_pa);
+                                        idle_loop(cpu);
+                                }
+                                t = cpu->ready[cpu->ready_top].head;
+                                ready_remove(cpu, t);
+                                t->state = STATE_running;
+                                t->started = timer_now();
+                                cpu->current = t;
+                                cpu->slice_end = t->started + timer_hz() / 1000 * SLICE_MS;
+                                cpu->resched = 0;
+                                COUNT(switches);
+                                TRACE(switch, old->object.id, t->object.id, t->prio);
+                        }
+                }
+                if (t->vcpu)
+                        vcpu_deliver(t); /* may stop it */
+        } while (t->state != STATE_running || cpu->resched);
+        if (t->take_serial)
+                cap_take(t);
+        spaces_switch(t);
+        if (t->vcpu || cpu->fp_owner == t) {
+                if (!cpu->fp_on || cpu->fp_owner != t)
+                        fp_enable_current();
+        } else if (cpu->fp_on) {
+                fp_allow(false);
+                cpu->fp_on = 0;
+        }
+        timer_program(cpu);
+        return t;
+}
+
+void sched_init_cpu(struct cpu *cpu)
+{
+        cpu->ready_top = -1;
+        cpu->current = &cpu->idle;
+        cpu->idle.cpu = cpu->idle.custody = cpu;
+        cpu->idle.state = STATE_running;
+        cpu->timer_programmed = UINT64_MAX;
+        timer_set(UINT64_MAX);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+struct thread *thread_new(struct task *owner, struct task *task, struct endpoint *fault_endpoint,
+                          uint64_t fault_badge, unsigned prio, struct cpu *cpu, paddr_t buffer,
+                          enum ouzel_error *error)
+{
+        struct thread *t = kmem_alloc(owner);
+
+        if (!t) {
+                *error = E_QUOTA;
+                return NULL;
+        }
+        object_init(&t->object, CAP_THREAD, owner);
+        t->task = task;
+        t->space = task->space;
+        t->caps = task->caps;
+        t->cpu = t->custody = cpu;
+        t->prio = prio;
+        t->buffer = buffer;
+        t->fault_endpoint = fault_endpoint;
+        t->fault_badge = fault_badge;
+        return t;
+}
+
+/* Take a thread that waits or is ready out of what it is in; on its custody core. */
+void thread_cancel(struct thread *t, enum ouzel_error error)
+{
+        timer_remove(&t->timeout);
+        if (t->state == STATE_ready)
+                ready_remove(this_cpu(), t);
+        ipc_detach(t);
+        notify_detach(t);
+        t->faulting = false;
+        t->take_serial = 0;
+        t->regs.x[0] = error;
+        t->state = STATE_stopped;
+}
+
+struct halt { struct thread *t; bool done; };
+
+static void halt_here(void *argument)
+{
+        struct halt *halt = argument;
+        struct thread *t = halt->t;
+
+        if (t->custody != this_cpu() || t->in_inbox)
+                return; /* it moved on: the caller asks again, where it is now */
+        if (t->state != STATE_stopped)
+                thread_cancel(t, E_CANCELED);
+        if (t->caller) { /* nobody will answer it any more */
+                struct thread *caller = t->caller;
+                t->caller = NULL;
+                ipc_dead(caller);
+        }
+        if (t == this_cpu()->current)
+                this_cpu()->resched = 1;
+        halt->done = true;
+}
+
+static void timers_off(void *argument)
+{
+        struct thread *t = argument;
+
+        timer_remove(&t->timeout);
+        timer_remove(&t->refill);
+        fp_release(t);
+}
+
+void thread_halt(struct thread *t)
+{
+        struct halt halt = {.t = t};
+
+        while (!halt.done) {
+                cross_call(READ_ONCE(t->custody), halt_here, &halt);
+                inbox_run();
+        }
+        t->custody = t->cpu;
+        cross_call(t->cpu, timers_off, t); /* FP registers too: it may move */
+}
+
+void thread_free(struct thread *t)
+{
+        for (unsigned i = 0; i < 64; i++)
+                if (t->irqs[i])
+                        t->irqs[i]->vcpu = NULL;
+        for (unsigned i = 0; i < MAX_CPUS; i++)
+                if (t->task->vcpus[i] == t)
+                        t->task->vcpus[i] = NULL;
+        if (t->process)
+                __atomic_fetch_sub(&t->process->users, 1, __ATOMIC_RELAXED);
+        quiesce(); /* nobody is draining its ring, or signalling it, any more */
+}
+
+/* ---- system calls --------------------------------------------------------------------------- */
+
+static struct thread *thread_at(uint64_t slot, unsigned rights, enum ouzel_error *error)
+{
+        struct cap *cap = cap_find(current()->task, slot, CAP_THREAD, rights, error);
+
+        return cap ? CONTAINER(cap->object, struct thread, object) : NULL;
+}
+
+struct result SYS5(thread_create, slot, task_slot, endpoint_slot, prio_cpu, buffer)
+{
+        struct task *self = current()->task, *task = NULL;
+        unsigned prio = prio_cpu & 0xff;
+        uint64_t core = prio_cpu >> 8;
+        struct cap *cap, *task_cap, *ep_cap = NULL;
+        enum ouzel_error error;
+        struct thread *t = NULL;
+
+        if (core >= MAX_CPUS || !cpus[core].online)
+                return ERROR(E_RANGE);
+        if (prio > current()->prio)
+                return ERROR(E_RIGHTS); /* nobody makes a thread that outranks it */
+        if (buffer & (PAGE_SIZE - 1))
+                return ERROR(E_ALIGN);
+        big_lock();
+        error = cap_reserve(self, slot, &cap);
+        if (!error) {
+                task_cap = cap_find(self, task_slot, CAP_TASK, RIGHT_MANAGE, &error);
+                if (task_cap)
+                        task = CONTAINER(task_cap->object, struct task, object);
+        }
+        if (!error && endpoint_slot)
+                ep_cap = cap_find(self, endpoint_slot, CAP_ENDPOINT, RIGHT_SEND, &error);
+        if (!error && buffer && !region_find(&task->regions, buffer, buffer + PAGE_SIZE,
+                                             ACCESS_READ | ACCESS_WRITE))
+                error = E_OWNER;
+        if (!error)
+                t = thread_new(self, task,
+                               ep_cap ? CONTAINER(ep_cap->object, struct endpoint, object) : NULL,
+                               ep_cap ? ep_cap->badge : 0, prio, &cpus[core], buffer, &error);
+        if (!error)
+                cap_install(cap, &t->object, CAP_THREAD, RIGHT_ALL, 0);
+        big_unlock();
+        return RESULT(error, error ? 0 : t->object.id);
+}
+
+static void ready_here(void *argument)
+{
+        thread_ready(argument);
+}
+
+void sys_thread_start(struct thread *self)
+{
+        enum ouzel_error error = E_OK;
+        struct thread *t;
+
+        big_lock();
+        t = thread_at(self->regs.x[0], RIGHT_MANAGE, &error);
+        if (t && (t->state != STATE_stopped || t->task->dying))
+                error = E_STATE;
+        if (!error) {
+                uint64_t pc = self->regs.x[1], sp = self->regs.x[2], x0 = self->regs.x[3];
+                memset(&t->regs, 0, sizeof(t->regs));
+                t->regs.pc = pc;
+                t->regs.sp = sp;
+                t->regs.x[0] = x0;
+                t->regs.x[18] = t->block_va;
+                t->mode = MODE_SERVER;
+                t->nested = 0;
+                cross_call(t->cpu, ready_here, t);
+        }
+        big_unlock();
+        self->regs.x[0] = error;
+}
+
+void sys_thread_stop(struct thread *self)
+{
+        enum ouzel_error error = E_OK;
+        struct thread *t;
+
+        big_lock();
+        t = thread_at(self->regs.x[0], RIGHT_MANAGE, &error);
+        self->regs.x[0] = error;
+        if (t)
+                thread_halt(t);
+        big_unlock();
+}
+
+struct setting { struct thread *t; unsigned prio; struct cpu *cpu; uint64_t budget, period; };
+
+static void set_here(void *argument)
+{
+        struct setting *set = argument;
+        struct thread *t = set->t;
+        bool queued = t->state == STATE_ready && t->custody == this_cpu();
+
+        if (queued)
+                ready_remove(this_cpu(), t);
+        t->prio = set->prio;
+        timer_remove(&t->refill);
+        t->budget = t->left = set->budget;
+        t->period = set->period;
+        t->slow = (t->slow & ~(uint32_t)SLOW_BUDGET) | (set->budget ? SLOW_BUDGET : 0);
+        t->started = timer_now();
+        if (set->budget)
+                timer_add(&t->refill, t->started + set->period, refill_fire);
+        if (queued || t->state == STATE_depleted)
+                thread_ready(t);
+        this_cpu()->resched = 1;
+}
+
+void sys_thread_set(struct thread *self)
+{
+        enum ouzel_error error = E_OK;
+        struct setting set = {.prio = self->regs.x[1], .budget = self->regs.x[3],
+                              .period = self->regs.x[4]};
+        uint64_t core = self->regs.x[2];
+
+        big_lock();
+        set.t = thread_at(self->regs.x[0], RIGHT_MANAGE, &error);
+        if (set.t) {
+                if (core >= MAX_CPUS || !cpus[core].online || self->regs.x[1] > 255)
+                        error = E_RANGE;
+                else if (set.prio > self->prio)
+                        error = E_RIGHTS;
+                else if (set.budget > set.period || (set.period && !set.budget) ||
+                         (set.budget && set.budget < timer_hz() / 100000))
+                        error = E_INVALID; /* at least 10 us, at most the whole period */
+                else if (set.t->cpu != &cpus[core] && set.t->state != STATE_stopped)
+                        error = E_STATE; /* stop it first: then nothing of it is anywhere */
+        }
+        if (!error) {
+                if (set.t->cpu != &cpus[core]) {
+                        cross_call(set.t->cpu, timers_off, set.t);
+                        set.t->cpu = set.t->custody = &cpus[core];
+                }
+                cross_call(set.t->cpu, set_here, &set);
+        }
+        big_unlock();
+        self->regs.x[0] = error;
+}
+
+struct result SYS1(thread_info, slot)
+{
+        enum ouzel_error error = E_OK;
+        struct thread *self = current();
+        struct thread *t = thread_at(slot, 0, &error);
+
+        if (!t)
+                return ERROR(error);
+        self->regs.x[2] = t->task->object.id;
+        self->regs.x[3] = t->cpu->id | t->prio << 8;
+        self->regs.x[4] = t->object.id;
+        self->regs.x[5] = t->regs.pc;
+        return RESULT(E_OK, t->state);
+}
+
+void sys_thread_yield(struct thread *self)
+{
+        self->regs.x[0] = E_OK;
+        this_cpu()->slice_end = 0;
+        this_cpu()->resched = 1;
+}
