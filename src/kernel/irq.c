@@ -24,19 +24,19 @@ static void irq_forward(struct irq *irq)
 void irq_handle(void)
 {
         struct cpu *cpu = this_cpu();
-        unsigned line;
+        unsigned ack, line;
 
-        while ((line = irqchip_ack()) < MAX_LINES) {
+        while ((line = IRQ_NUMBER(ack = irqchip_ack())) < MAX_LINES) {
                 COUNT(irqs);
                 TRACE(irq, line, 0, 0);
-                irqchip_drop(line);
+                irqchip_drop(ack);
                 if (line == boot.timer_irq) {
                         timer_set(UINT64_MAX); /* level: off until schedule() programs it */
                         cpu->timer_programmed = UINT64_MAX;
                         cpu->resched = 1;
                         irqchip_deactivate(line);
                 } else if (line < 32) {
-                        irqchip_deactivate(line); /* IPI: schedule() runs inbox and calls */
+                        irqchip_deactivate(ack); /* IPI: schedule() runs inbox and calls */
                         cpu->resched = 1;
                 } else if (lines[line]) {
                         irq_forward(lines[line]);

@@ -2,6 +2,7 @@
 #include "region.h"
 
 #include <ouzel/abi.h>
+#include <stddef.h>
 
 static bool region_holds(const struct region *r, uint64_t start, uint64_t end, uint32_t rights)
 {

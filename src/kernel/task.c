@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* task.c -- tasks, what they own, and how all of it ends. */
+#include "mmu.h"
 #include "string.h"
 #include "sys.h"
 

@@ -47,31 +47,33 @@ extern struct boot_info boot;
 
 /* boot.c calls these, on the boot core once everything above is there, on the others once
  * each is up, with interrupts masked, on the core's kernel stack. They do not return. */
-[[noreturn]] void kernel_main(void);
-[[noreturn]] void kernel_main_secondary(unsigned cpu);
+_Noreturn void kernel_main(void);
+_Noreturn void kernel_main_secondary(unsigned cpu);
 /* kernel_main calls this when the kernel is ready for the other cores. It waits until they
  * answer or a time-out passes, says which did not, and returns how many run. */
 unsigned boot_start_secondaries(void);
 uint64_t kernel_stack_top(unsigned cpu);
-[[noreturn]] void exit_to_thread(void); /* entry.S: on this core, whoever schedule() says */
+_Noreturn void exit_to_thread(void); /* entry.S: on this core, whoever schedule() says */
 
 /* ---- messages and the end -------------------------------------------------------------- */
 void printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
-[[noreturn]] void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void console_putc(char c);
 int console_getc(void); /* -1 if there is none */
-[[noreturn]] void system_off(void);
-[[noreturn]] void system_reset(void);
+_Noreturn void system_off(void);
+_Noreturn void system_reset(void);
+struct trapframe;
+_Noreturn void panic_exception(unsigned slot, const struct trapframe *tf); /* entry.S */
 /* "data abort, translation fault level 2, write" and so on, into buf. */
 const char *esr_text(uint64_t esr, char *buf, size_t size);
 
 /* ---- interrupts ------------------------------------------------------------------------ */
 #define IRQ_IPI 1         /* the SGI that we use */
 #define IRQ_NONE 1023
-void irqchip_init_cpu(void);             /* this core's interface; boot.c does the rest */
-unsigned irqchip_ack(void);              /* interrupt number, or IRQ_NONE */
-void irqchip_drop(unsigned irq);         /* priority drop (EOImode 1) */
-void irqchip_deactivate(unsigned irq);   /* on any core for SPIs (see gic.c) */
+#define IRQ_NUMBER(ack) ((ack) & 1023)
+unsigned irqchip_ack(void);              /* a token; IRQ_NUMBER of it is IRQ_NONE: nothing */
+void irqchip_drop(unsigned ack);         /* priority drop (EOImode 1) */
+void irqchip_deactivate(unsigned irq);   /* number or token; any core for SPIs (gic.c) */
 void irqchip_enable(unsigned irq, unsigned cpu, bool edge);
 void irqchip_disable(unsigned irq);
 void irqchip_send_ipi(unsigned cpu);
@@ -81,6 +83,5 @@ bool irqchip_valid(unsigned irq);        /* an SPI that exists */
 uint64_t timer_now(void);
 uint64_t timer_hz(void);
 void timer_set(uint64_t deadline); /* fires on this core; UINT64_MAX = off */
-void timer_init_cpu(void);
 
 #endif

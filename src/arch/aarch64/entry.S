@@ -11,6 +11,7 @@
  * needed there: whatever comes goes to the server, and a system call can't be ours. In all
  * other cases it is vectors_native.
  */
+#include "arch_asm.h"
 #include "layout.h"
 #include "trapframe.h"
 #include <ouzel/abi.h>
@@ -21,11 +22,6 @@
 
         .text
 
-/* x17 = &label, within 4 GiB */
-.macro  adr_l   reg, label
-        adrp    \reg, \label
-        add     \reg, \reg, :lo12:\label
-.endm
 
 /* count a kernel event; clobbers the two registers */
 .macro  count   cpu, tmp, offset

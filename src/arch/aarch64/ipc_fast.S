@@ -13,6 +13,12 @@
 #include "trapframe.h"
 #include <ouzel/abi.h>
 
+#define STATE_RUNNING  2        /* asserted against enum ouzel_state in syscall.c */
+#define STATE_RECEIVING 4
+#define STATE_CALLING  5
+#define SEND_BIT       0        /* of RIGHT_SEND, RIGHT_RECV */
+#define RECV_BIT       1
+
         .text
 
 /* x12 = the capability in slot x0, or slow. Clobbers x13. */
@@ -30,15 +36,17 @@
 /* slow unless x12 is a capability to an endpoint with one right. Clobbers x13. */
 .macro  cap_check right, slow
         ldrh    w13, [x12, #CAP_TYPE]
-        and     w13, w13, #(0xff | \right << 8)
-        cmp     w13, #(CAP_ENDPOINT | \right << 8)
+        tbz     w13, #(8 + \right), \slow
+        and     w13, w13, #0xff
+        cmp     w13, #CAP_ENDPOINT
         b.ne    \slow
 .endm
 
 /* slow unless thread \to may run next on core x17 at once. x12 = its TTBR1. Clobbers x16. */
 .macro  may_run to, slow
-        ldp     w12, w16, [\to, #T_SLOW]        // and T_PRIO
-        cbnz    w12, \slow
+        ldr     x16, [\to, #T_SLOW]             // and T_PRIO
+        cbnz    w16, \slow
+        lsr     x16, x16, #32
         ldr     w12, [x17, #CPU_READY_TOP]
         cmp     w16, w12
         b.lt    \slow
@@ -107,10 +115,6 @@
         b       7b
 .endm
 
-#define STATE_RUNNING  2        /* asserted against enum ouzel_state in syscall.c */
-#define STATE_RECEIVING 4
-#define STATE_CALLING  5
-
 /* ipc_call(x0 = endpoint, x1 = tag, x2..x9) */
         .global ipc_call_fast
 ipc_call_fast:
@@ -121,7 +125,7 @@ ipc_call_fast:
         cbnz    w16, call_slow
         tbnz    x1, #4, call_slow               // a capability goes with it
         cap_lookup call_slow
-        cap_check RIGHT_SEND, call_slow
+        cap_check SEND_BIT, call_slow
         ldp     x14, x15, [x12, #CAP_OBJECT]    // endpoint, badge
         ldp     x12, x13, [x14, #EP_CPU]        // home core, first receiver
         cmp     x12, x17
@@ -154,7 +158,7 @@ ipc_reply_recv_fast:
         cbnz    w16, reply_recv_slow
         tbnz    x1, #4, reply_recv_slow
         cap_lookup reply_recv_slow
-        cap_check RIGHT_RECV, reply_recv_slow
+        cap_check RECV_BIT, reply_recv_slow
         ldr     x14, [x12, #CAP_OBJECT]
         ldr     x13, [sp, #T_CALLER]
         cbz     x13, reply_recv_slow            // nobody to answer

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * console.c -- the serial line, polled: for what the kernel has to say, and for programs
+ * until they have a driver. PL011 [Arm DDI 0183G 3.2] and the mini-UART of the BCM283x, a
+ * 16550 without most of it [BCM2835 ARM Peripherals, 2.2].
+ */
+#include "console.h"
+
+static volatile uint32_t *uart;
+static unsigned type;
+
+enum { PL011_DR = 0, PL011_FR = 0x18 / 4, FR_RXFE = 1 << 4, FR_TXFF = 1 << 5 };
+enum { MU_IO = 0x40 / 4, MU_LSR = 0x54 / 4, LSR_RX = 1, LSR_TX_EMPTY = 1 << 5 };
+
+void console_init(volatile void *base, unsigned kind)
+{
+        uart = base;
+        type = kind;
+}
+
+static void out(char c)
+{
+        if (type == CONSOLE_PL011) {
+                while (uart[PL011_FR] & FR_TXFF)
+                        ;
+                uart[PL011_DR] = (unsigned char)c;
+        } else if (type == CONSOLE_MINI_UART) {
+                while (!(uart[MU_LSR] & LSR_TX_EMPTY))
+                        ;
+                uart[MU_IO] = (unsigned char)c;
+        }
+}
+
+void console_putc(char c)
+{
+        if (c == '\n')
+                out('\r');
+        out(c);
+}
+
+int console_getc(void)
+{
+        if (type == CONSOLE_PL011)
+                return uart[PL011_FR] & FR_RXFE ? -1 : (int)(uart[PL011_DR] & 0xff);
+        if (type == CONSOLE_MINI_UART)
+                return uart[MU_LSR] & LSR_RX ? (int)(uart[MU_IO] & 0xff) : -1;
+        return -1;
+}

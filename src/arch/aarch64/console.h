@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONSOLE_H
+#define CONSOLE_H
+
+#include "arch.h"
+
+enum { CONSOLE_NONE, CONSOLE_PL011, CONSOLE_MINI_UART }; /* INFO_CONSOLE's type */
+void console_init(volatile void *base, unsigned kind); /* registers, mapped as a device */
+
+#endif
