@@ -174,7 +174,7 @@ struct cpu {
         int32_t ready_top;
         uint64_t n_entry, n_fast, n_ttbr, n_ventry, n_vreturn;
         unsigned id;
-        bool online;
+        bool online, stepping;
         struct thread *fp_owner;
         uint64_t counters[COUNT_MAX];
         struct inbox_item *inbox;

@@ -184,7 +184,7 @@ void fp_enable_current(void)
 
 /* ---- switching --------------------------------------------------------------------------- */
 
-static void spaces_switch(struct thread *t)
+static void spaces_switch(struct cpu *cpu, struct thread *t)
 {
         uint64_t ttbr0 = empty_l0_pa, ttbr1;
 
@@ -199,6 +199,13 @@ static void spaces_switch(struct thread *t)
                 ttbr1 = t->space->ttbr1;
         }
         mmu_switch(ttbr0, ttbr1);
+        bool step = t->stepping && t->mode == MODE_USER;
+        if (step != cpu->stepping) {
+                /* MDSCR_EL1.SS: PSTATE.SS of the program counts. [Arm ARM D2.12] The eret
+                 * that follows synchronises. */
+                __asm__ volatile("msr mdscr_el1, %0" ::"r"((uint64_t)step));
+                cpu->stepping = step;
+        }
 }
 
 static void account(struct cpu *cpu, struct thread *t)
@@ -258,7 +265,7 @@ struct thread *schedule(void)
         do {
                 if (t->state == STATE_running)
                         account(cpu, t);
-                if (cpu->resched || t->state != STATE_running) {
+                if (cpu->resched || t->state != STATE_running || t == &cpu->idle) {
                         cpu->resched = 0;
                         if (t->state == STATE_running && t != &cpu->idle) {
                                 bool expired = timer_now() >= cpu->slice_end;
@@ -292,7 +299,7 @@ struct thread *schedule(void)
         } while (t->state != STATE_running || cpu->resched);
         if (t->take_serial)
                 cap_take(t);
-        spaces_switch(t);
+        spaces_switch(cpu, t);
         if (t->vcpu || cpu->fp_owner == t) {
                 if (!cpu->fp_on || cpu->fp_owner != t)
                         fp_enable_current();
