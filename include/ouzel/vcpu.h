@@ -95,7 +95,7 @@ struct vcpu_block {
 /*
  * Where the pager puts things for the Linux server's boot CPU (thread_start of vCPU 0):
  * x0 = physical address of the device tree, x1 = physical address of vCPU block 0,
- * x2 = physical load address of the image (2 MiB aligned), x3 = number of vCPUs. The image
+ * sp = physical load address of the image (2 MiB aligned). The image
  * is mapped at its link address 0xffff800080000000, text executable, the rest writable,
  * as its Ouzel header says (see servers/linux). Nothing else is mapped. Block n is at
  * block 0 + n * VB_SIZE; it is the buffer that thread_create was given for vCPU n, and the

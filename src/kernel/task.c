@@ -193,7 +193,7 @@ struct result SYS2(task_create, slot, quota)
                 if (error) { /* quota too small for a capability table */
                         task_free(task);
                 } else {
-                        cap_install(own, &task->object, CAP_TASK, RIGHT_GRANT, 0);
+                        cap_install(own, &task->object, CAP_TASK, RIGHT_MANAGE | RIGHT_GRANT, 0);
                         own->parent_serial = UINT32_MAX; /* not the original */
                         cap_reserve(task, SLOT_SPACE, &own);
                         cap_install(own, &task->space->object, CAP_SPACE, RIGHT_MANAGE, 0);

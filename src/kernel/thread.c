@@ -475,11 +475,13 @@ void sys_thread_start(struct thread *self)
         if (t && (t->state != STATE_stopped || t->task->dying))
                 error = E_STATE;
         if (!error) {
-                uint64_t pc = self->regs.x[1], sp = self->regs.x[2], x0 = self->regs.x[3];
+                uint64_t pc = self->regs.x[1], sp = self->regs.x[2];
+                uint64_t x0 = self->regs.x[3], x1 = self->regs.x[4];
                 memset(&t->regs, 0, sizeof(t->regs));
                 t->regs.pc = pc;
                 t->regs.sp = sp;
                 t->regs.x[0] = x0;
+                t->regs.x[1] = x1;
                 t->regs.x[18] = t->block_va;
                 t->mode = MODE_SERVER;
                 t->nested = 0;
