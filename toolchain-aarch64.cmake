@@ -1,22 +1,45 @@
 # SPDX-License-Identifier: MIT
-# Cross compiling to AArch64. OUZEL_CROSS names the binutils (and gcc): aarch64-linux-gnu-
-# (Debian's, default) or aarch64-none-elf- (Arm GNU Toolchain). OUZEL_COMPILER=clang takes
-# clang for C and assembly, with the same binutils.
+# toolchain-aarch64.cmake -- how to cross-compile for the machine that Ouzel runs on.
+#
+#   OUZEL_COMPILER  gcc (default) or clang
+#   OUZEL_CROSS     prefix of the GNU tools: aarch64-linux-gnu- (default, Debian's), or
+#                   aarch64-none-elf- (the Arm GNU Toolchain), or a path that ends in either
+#
+# clang takes its assembler and linker from LLVM, and only libgcc from the GNU tools.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(OUZEL_CROSS aarch64-linux-gnu- CACHE STRING "prefix of the cross tools")
+
 set(OUZEL_COMPILER gcc CACHE STRING "gcc or clang")
-list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES OUZEL_CROSS OUZEL_COMPILER)
+set_property(CACHE OUZEL_COMPILER PROPERTY STRINGS gcc clang)
+set(OUZEL_CROSS aarch64-linux-gnu- CACHE STRING "prefix of the GNU cross tools")
+# try_compile runs this file again, in a project of its own.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES OUZEL_COMPILER OUZEL_CROSS)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-if(OUZEL_COMPILER STREQUAL "clang")
-  set(CMAKE_C_COMPILER clang)
-  set(CMAKE_ASM_COMPILER clang)
-  set(CMAKE_C_COMPILER_TARGET aarch64-none-elf)
-  set(CMAKE_ASM_COMPILER_TARGET aarch64-none-elf)
+
+function(ouzel_find_tool variable package)
+        find_program(${variable} NAMES ${ARGN})
+        if(NOT ${variable})
+                list(GET ARGN 0 tool)
+                message(FATAL_ERROR "${tool} is missing. On Debian: apt install ${package} "
+                        "(or let ./ouzel do it)")
+        endif()
+endfunction()
+
+if(OUZEL_COMPILER STREQUAL gcc)
+        ouzel_find_tool(OUZEL_CC gcc-aarch64-linux-gnu ${OUZEL_CROSS}gcc)
+        ouzel_find_tool(OUZEL_OBJCOPY binutils-aarch64-linux-gnu ${OUZEL_CROSS}objcopy)
+        ouzel_find_tool(OUZEL_NM binutils-aarch64-linux-gnu ${OUZEL_CROSS}nm)
+elseif(OUZEL_COMPILER STREQUAL clang)
+        ouzel_find_tool(OUZEL_CC clang clang clang-14)
+        ouzel_find_tool(OUZEL_LLD lld ld.lld ld.lld-14)
+        ouzel_find_tool(OUZEL_OBJCOPY llvm llvm-objcopy llvm-objcopy-14)
+        ouzel_find_tool(OUZEL_NM llvm llvm-nm llvm-nm-14)
+        set(CMAKE_C_COMPILER_TARGET aarch64-none-elf)
+        set(CMAKE_ASM_COMPILER_TARGET aarch64-none-elf)
 else()
-  set(CMAKE_C_COMPILER ${OUZEL_CROSS}gcc)
-  set(CMAKE_ASM_COMPILER ${OUZEL_CROSS}gcc)
+        message(FATAL_ERROR "OUZEL_COMPILER is '${OUZEL_COMPILER}': use gcc or clang")
 endif()
-set(CMAKE_OBJCOPY ${OUZEL_CROSS}objcopy)
-set(CMAKE_NM ${OUZEL_CROSS}nm)
-set(OUZEL_LD ${OUZEL_CROSS}ld)
+set(CMAKE_C_COMPILER ${OUZEL_CC})
+set(CMAKE_ASM_COMPILER ${OUZEL_CC})
+set(CMAKE_OBJCOPY ${OUZEL_OBJCOPY} CACHE FILEPATH "objcopy")
+set(CMAKE_NM ${OUZEL_NM} CACHE FILEPATH "nm")
