@@ -5,7 +5,8 @@
 #   OUZEL_CROSS     prefix of the GNU tools: aarch64-linux-gnu- (default, Debian's), or
 #                   aarch64-none-elf- (the Arm GNU Toolchain), or a path that ends in either
 #
-# clang takes its assembler and linker from LLVM, and only libgcc from the GNU tools.
+# clang brings its own assembler and linker; libgcc, objcopy and nm stay GNU's (llvm-objcopy
+# puts a .bss that it is told to write where the file has room, not where the address is).
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 
@@ -27,18 +28,16 @@ endfunction()
 
 if(OUZEL_COMPILER STREQUAL gcc)
         ouzel_find_tool(OUZEL_CC gcc-aarch64-linux-gnu ${OUZEL_CROSS}gcc)
-        ouzel_find_tool(OUZEL_OBJCOPY binutils-aarch64-linux-gnu ${OUZEL_CROSS}objcopy)
-        ouzel_find_tool(OUZEL_NM binutils-aarch64-linux-gnu ${OUZEL_CROSS}nm)
 elseif(OUZEL_COMPILER STREQUAL clang)
         ouzel_find_tool(OUZEL_CC clang clang clang-14)
         ouzel_find_tool(OUZEL_LLD lld ld.lld ld.lld-14)
-        ouzel_find_tool(OUZEL_OBJCOPY llvm llvm-objcopy llvm-objcopy-14)
-        ouzel_find_tool(OUZEL_NM llvm llvm-nm llvm-nm-14)
         set(CMAKE_C_COMPILER_TARGET aarch64-none-elf)
         set(CMAKE_ASM_COMPILER_TARGET aarch64-none-elf)
 else()
         message(FATAL_ERROR "OUZEL_COMPILER is '${OUZEL_COMPILER}': use gcc or clang")
 endif()
+ouzel_find_tool(OUZEL_OBJCOPY binutils-aarch64-linux-gnu ${OUZEL_CROSS}objcopy)
+ouzel_find_tool(OUZEL_NM binutils-aarch64-linux-gnu ${OUZEL_CROSS}nm)
 set(CMAKE_C_COMPILER ${OUZEL_CC})
 set(CMAKE_ASM_COMPILER ${OUZEL_CC})
 set(CMAKE_OBJCOPY ${OUZEL_OBJCOPY} CACHE FILEPATH "objcopy")
