@@ -1,23 +1,54 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""usage: ksyms.py NM kernel.elf ksyms.c -- the kernel's functions, for its backtraces."""
-import subprocess
-import sys
+"""Turn the kernel's function names into assembly, for the backtrace of a panic.
 
-nm, elf, out = sys.argv[1:4]
-lines = subprocess.run([nm, "-n", "--defined-only", elf], check=True, capture_output=True,
-                       text=True).stdout.splitlines()
-base = 0xFFFF7FC000000000
-symbols = [(int(address, 16) - base, name)
-           for address, kind, name in (line.split() for line in lines)
-           if kind in "tT" and not name.startswith("$")]
-names, at = "", []
-for _, name in symbols:
-    at.append(len(names))
-    names += name + "\0"
-with open(out, "w") as f:
-    f.write("typedef unsigned int u32;\nstruct symbol { u32 offset, name; };\n")
-    f.write(f"const u32 ksym_count = {len(symbols)};\n")
-    rows = ",".join(f"{{{offset},{name}}}" for (offset, _), name in zip(symbols, at))
-    f.write(f"const struct symbol ksyms[] = {{{rows}}};\n")
-    f.write('const char ksym_names[] = "' + names.replace("\0", "\\0") + '";\n')
+usage: ksyms.py [--nm nm] kernel.elf -o ksyms.S
+
+Link the kernel without it first, run this, then link again with the result. The table lies
+behind all code, so the second link moves no function; --check compares two kernels' code.
+"""
+import argparse
+import subprocess
+
+
+def functions(nm, elf):
+    """(address, name) of the functions and labels in .text, ascending, one per address."""
+    lines = subprocess.run([nm, "-n", elf], check=True, capture_output=True, text=True).stdout
+    found = {}
+    for line in lines.splitlines():
+        address, kind, name = line.rsplit(maxsplit=2) if len(line.split()) == 3 else ("", "", "")
+        if kind in "tT" and kind and not name.startswith(("$", ".L", "__")):
+            found.setdefault(int(address, 16), name)
+    return sorted(found.items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kernel")
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--nm", default="aarch64-linux-gnu-nm")
+    parser.add_argument("--check", metavar="FINAL", help="compare with this kernel instead")
+    args = parser.parse_args()
+    symbols = functions(args.nm, args.kernel)
+    if args.check:
+        if functions(args.nm, args.check) != symbols:
+            parser.exit(1, f"{args.check}: functions moved since {args.kernel} was linked\n")
+        return
+    if not symbols:
+        parser.exit(1, f"{args.kernel}: no functions\n")
+    out = ["/* made by tools/ksyms.py */", '.section .rodata.ksyms, "a"', ".balign 4",
+           ".global ksyms, ksym_names, ksym_count",
+           f"ksym_count: .long {len(symbols)}", "ksyms:"]
+    at = 0
+    base = symbols[0][0]
+    for address, name in symbols:
+        out.append(f".long {address - base:#x}, {at}")
+        at += len(name) + 1
+    out.append("ksym_names:")
+    out += [f'.asciz "{name}"' for _, name in symbols]
+    with open(args.output, "w", encoding="ascii") as file:
+        file.write("\n".join(out) + "\n")
+
+
+if __name__ == "__main__":
+    main()

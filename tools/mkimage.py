@@ -4,9 +4,10 @@
 
 usage: mkimage.py kernel.bin archive.cpio -o image
 
-The kernel finds the archive by a header page {"OUZELARC", size} right behind itself. The
-arm64 Image header's image_size, at offset 16, is set to cover both, so that a boot loader
-keeps other things (device tree, initial RAM disk) clear of them.
+The kernel finds the archive by a header page {"OUZELARC", size} right behind itself, and
+knows by an end mark behind the archive that it was loaded whole. The arm64 Image header's
+image_size, at offset 16, is set to cover all, so that a boot loader keeps other things
+(device tree, initial RAM disk) clear of them.
 """
 import argparse
 import struct
@@ -26,11 +27,12 @@ def main():
         parser.exit(1, f"{args.kernel}: no arm64 Image header\n")
     if len(kernel) % PAGE:
         parser.exit(1, f"{args.kernel}: not a multiple of {PAGE} bytes long\n")
-    total = len(kernel) + PAGE + len(archive)
+    mark = b"\0" * (-len(archive) % 8) + b"OUZELEND"
+    total = len(kernel) + PAGE + len(archive) + len(mark)
     struct.pack_into("<Q", kernel, 16, (total + PAGE - 1) // PAGE * PAGE)
     header = struct.pack("<8sQ", b"OUZELARC", len(archive)).ljust(PAGE, b"\0")
     with open(args.output, "wb") as out:
-        out.write(kernel + header + archive)
+        out.write(kernel + header + archive + mark)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,21 @@
 
 #define KERNEL_STACK_SIZE 16384
 
+/* Entry of the slot's table that shows the device tree while booting: 384 GiB into it. */
+#define FDT_WINDOW_INDEX 384
+
 /* MAIR_EL1: as vcpu.h promises. 0 and 1 Normal WB, 2 Normal NC, 3 nGnRnE, 4 nGnRE */
 #define MAIR_VALUE 0x000000040044ffff
 
 /*
  * TCR_EL1: T0SZ = T1SZ = 16 (48 bits); inner-shareable, write-back walks; TG0 = 4 KiB (0),
- * TG1 = 4 KiB (2); A1: the ASID is TTBR1's. IPS and AS are filled in at run time.
+ * TG1 = 4 KiB (2); A1: the ASID is TTBR1's; TBI0: the top byte of a Linux program's pointer
+ * is its own, as Linux promises [Documentation/arch/arm64/tagged-pointers.rst]. IPS and AS
+ * are filled in at run time.
  */
 #define TCR_VALUE                                                                             \
         ((16 << 0) | (1 << 8) | (1 << 10) | (3 << 12) | (16 << 16) | (1 << 22) | (1 << 24) |  \
-         (1 << 26) | (3 << 28) | (2 << 30))
+         (1 << 26) | (3 << 28) | (2 << 30) | (1 << 37))
 
 /*
  * SCTLR_EL1. RES1 in ARMv8.0: EOS 11, TSCXT 20, EIS 22, SPAN 23, LSMAOE 29, nTLSMD 28.

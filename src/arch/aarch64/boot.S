@@ -28,11 +28,14 @@ drop_to_el1:
         lsr     x20, x20, #2
         cmp     x20, #2
         b.eq    1f
+        msr     spsel, #1
         ret
 1:      msr     sctlr_el2, xzr                  // replaced below; E2H must go with MMU off
         isb                                     // before HCR changes what EL2 means
-        mov     x1, #(1 << 31)                  // HCR_EL2.RW: EL1 is AArch64. [D19.2.48]
-        msr     hcr_el2, x1                     // no traps, no stage 2, E2H = 0
+        // HCR_EL2: RW, EL1 is AArch64; API and APK, as EL0 could else trap to EL2 with PACGA,
+        // which no control of EL1 stops. [D19.2.48] No other traps, no stage 2, E2H = 0.
+        ldr     x1, =(1 << 41) | (1 << 40) | (1 << 31)
+        msr     hcr_el2, x1
         isb                                     // from here on E2H = 0: CNTHCTL, CPTR as below
         ldr     x1, =0x30c50830                 // SCTLR_EL2: RES1 bits, MMU and caches off
         msr     sctlr_el2, x1
@@ -47,6 +50,19 @@ drop_to_el1:
         msr     cptr_el2, x1
         msr     hstr_el2, xzr                   // no traps of AArch32 system registers
         msr     vttbr_el2, xzr
+        mrs     x1, id_aa64mmfr1_el1
+        ubfx    x1, x1, #40, #4                 // HCX
+        cbz     x1, 4f
+        msr     S3_4_C1_C2_2, xzr               // HCRX_EL2: nothing of the newer kinds
+4:      mrs     x1, id_aa64mmfr0_el1
+        ubfx    x1, x1, #56, #4                 // FGT: unknown after reset
+        cbz     x1, 5f
+        msr     S3_4_C1_C1_4, xzr               // HFGRTR_EL2, and below HFGWTR, HFGITR,
+        msr     S3_4_C1_C1_5, xzr               // HDFGRTR, HDFGWTR: no fine-grained traps of
+        msr     S3_4_C1_C1_6, xzr               // what ARMv8 has. [D19.2]
+        msr     S3_4_C3_C1_4, xzr
+        msr     S3_4_C3_C1_5, xzr
+5:
         mrs     x1, id_aa64dfr0_el1
         ubfx    x1, x1, #8, #4
         cbz     x1, 2f
@@ -102,6 +118,7 @@ map_pages:
 
 primary_entry:
         mov     x21, x0                         // device tree
+        msr     daifset, #15                    // as the boot protocol says, or not
         bl      drop_to_el1
         adr_l   x0, __bss_start                 // tables and stacks are there too
         adr_l   x1, __bss_end
@@ -135,24 +152,20 @@ primary_entry:
         orr     x1, x2, #3
         str     x1, [x0, #(255 * 8)]            // the slot
 
-        // The device tree, for C to read: two 2 MiB blocks of the direct map.
+        // The device tree, for C to read, in a window of its own: the 2 MiB block that it
+        // starts in, and the next. C drops it when the direct map is there.
         adr_l   x1, fdt_l2
-        lsr     x5, x21, #30
         orr     x6, x1, #3
-        str     x6, [x2, x5, lsl #3]
+        str     x6, [x2, #(FDT_WINDOW_INDEX * 8)]
         lsr     x5, x21, #21
-        and     x6, x5, #511
         lsl     x5, x5, #21
         ldr     x3, =BLOCK_DATA
         orr     x7, x5, x3
-        str     x7, [x1, x6, lsl #3]
-        cmp     x6, #511
-        b.eq    2f
-        add     x6, x6, #1
+        str     x7, [x1]
         add     x7, x7, #(1 << 21)
-        str     x7, [x1, x6, lsl #3]
+        str     x7, [x1, #8]
 
-2:      // Identity: the 1 GiB around us, for the few instructions while the MMU goes on.
+        // Identity: the 1 GiB around us, for the few instructions while the MMU goes on.
         adr_l   x0, identity_l0
         adr_l   x1, identity_l1
         orr     x2, x1, #3
@@ -189,6 +202,7 @@ secondary_spin:
 2:      mov     x0, x2
 secondary_entry:
         mov     x22, x0
+        msr     daifset, #15
         bl      drop_to_el1
         ldr     x23, =secondary_virtual
 
@@ -216,7 +230,10 @@ mmu_on:
         adr_l   x0, kernel_l0
         msr     ttbr1_el1, x0
         msr     cpacr_el1, xzr                  // FP traps until a thread uses it
-        msr     mdscr_el1, xzr                  // no debug events
+        mov     x0, #(1 << 12)                  // MDSCR_EL1.TDCC: the debugger's channel is
+        msr     mdscr_el1, x0                   // not EL0's; no debug events. [D19.3]
+        msr     osdlr_el1, xzr                  // the OS locks, set by a reset, would hold back
+        msr     oslar_el1, xzr                  // single steps. [D19.3]
         mov     x0, #2                          // CNTKCTL_EL1.EL0VCTEN: EL0 may read CNTVCT,
         msr     cntkctl_el1, x0                 // and touch no timer. [D19.8.17]
         mrs     x0, id_aa64dfr0_el1
@@ -225,7 +242,11 @@ mmu_on:
         cmp     x0, #15
         b.eq    1f
         msr     pmuserenr_el0, xzr              // its counters are not EL0's
-1:      isb                                     // all of the above before translation starts
+1:      mrs     x0, id_aa64pfr0_el1
+        ubfx    x0, x0, #44, #4                 // activity monitors?
+        cbz     x0, 2f
+        msr     S3_3_C13_C2_3, xzr              // AMUSERENR_EL0: not EL0's either
+2:      isb                                     // all of the above before translation starts
         ldr     x0, =SCTLR_ON
         msr     sctlr_el1, x0
         isb                                     // fetch by the new translation from here on

@@ -6,6 +6,7 @@
  */
 #include <libfdt.h>
 
+#include "arch_asm.h"
 #include "console.h"
 #include "gic.h"
 #include "mmu.h"
@@ -16,7 +17,7 @@ paddr_t kernel_l0_pa, empty_l0_pa;
 uint64_t kernel_l0_entry;
 unsigned asid_bits;
 
-extern char image_start[], __image_end[];
+extern char image_start[], __rodata_end[], __image_end[];
 extern pte_t kernel_l0[], kernel_l1[], empty_l0[];
 extern char kernel_stacks[];
 extern char secondary_entry[], secondary_spin[];
@@ -24,14 +25,16 @@ static paddr_t image_pa;
 static const void *fdt;
 static uint64_t spin_release[MAX_CPUS]; /* spin-table: where the core looks; 0 = PSCI */
 uint64_t spin_mpidr[MAX_CPUS];          /* boot.S: which core am I? */
-static bool psci_smc;
+static enum { PSCI_NONE, PSCI_HVC, PSCI_SMC } psci_conduit;
+static uint32_t psci_cpu_on;
+static uint32_t no_redistributor; /* a bit per core that can't take interrupts */
 
 void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level);
 void boot_secondary(unsigned cpu);
 
 uint64_t kernel_stack_top(unsigned cpu)
 {
-        return (uint64_t)kernel_stacks + (cpu + 1) * 16384ul;
+        return (uint64_t)kernel_stacks + (cpu + 1) * (uint64_t)KERNEL_STACK_SIZE;
 }
 
 static paddr_t image_phys(const void *va)
@@ -68,11 +71,7 @@ static void map_kernel(vaddr_t va, paddr_t pa, uint64_t size, pte_t attr)
                 if ((va | pa) & (step - 1) || size < step || ((*e & 3) == 3)) {
                         e = &next_table(e)[va >> 21 & 511];
                         step = 1ul << 21;
-                        if ((va | pa) & (step - 1) || size < step) {
-                                if ((*e & 3) == 1) { /* boot.S's block for the device tree */
-                                        va += 4096, pa += 4096, size -= 4096;
-                                        continue;
-                                }
+                        if ((va | pa) & (step - 1) || size < step || (*e & 3) == 3) {
                                 e = &next_table(e)[va >> 12 & 511];
                                 step = 4096;
                         }
@@ -84,19 +83,41 @@ static void map_kernel(vaddr_t va, paddr_t pa, uint64_t size, pte_t attr)
         __asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* walkers see it before it is used */
 }
 
-static volatile void *device_map(paddr_t pa, uint64_t size)
+/* What is not in the direct map: device registers, mostly. */
+static volatile void *window_map(paddr_t pa, uint64_t size, pte_t attr)
 {
         static uint64_t used;
         uint64_t offset = pa & 4095;
         vaddr_t va = DEVICE_MAP_VA + used;
 
         size = (offset + size + 4095) & ~4095ul;
-        map_kernel(va, pa - offset, size, KERNEL_DEVICE);
+        map_kernel(va, pa - offset, size, attr);
         used += size + 4096; /* a hole between devices */
         return (volatile void *)(va + offset);
 }
 
+static volatile void *device_map(paddr_t pa, uint64_t size)
+{
+        return window_map(pa, size, KERNEL_DEVICE);
+}
+
+/* RAM, as data. The kernel's own code and constants are in RAM too: there, read-only. */
+static void map_ram(paddr_t start, paddr_t end)
+{
+        paddr_t ro_end = image_phys(__rodata_end);
+
+        if (start <= image_pa && ro_end <= end) {
+                map_kernel(DIRECT_MAP_VA + start, start, image_pa - start, KERNEL_DATA);
+                map_kernel(DIRECT_MAP_VA + image_pa, image_pa, ro_end - image_pa,
+                           KERNEL_DATA | PTE_RO);
+                start = ro_end;
+        }
+        map_kernel(DIRECT_MAP_VA + start, start, end - start, KERNEL_DATA);
+}
+
 /* ---- device tree ---------------------------------------------------------------------------- */
+
+#define DIRECT_MAP_SIZE (256ul << 30)
 
 static uint64_t cells(const fdt32_t *p, int n)
 {
@@ -107,8 +128,10 @@ static uint64_t cells(const fdt32_t *p, int n)
         return v;
 }
 
-/* Entry `index` of a node's reg, in its parent's cells; without translation: the boards that
- * we know have their memory and interrupt controllers at the top, or under an identity. */
+/*
+ * Entry `index` of a node's reg, in its parent's cells, translated to what the CPU sees by
+ * the `ranges` of each bus on the way up. [Devicetree Specification 0.4, 2.3.8]
+ */
 static bool reg(int node, unsigned index, uint64_t *base, uint64_t *size)
 {
         int parent = fdt_parent_offset(fdt, node), len;
@@ -120,18 +143,22 @@ static bool reg(int node, unsigned index, uint64_t *base, uint64_t *size)
         p += index * (unsigned)(na + ns);
         *base = cells(p, na);
         *size = ns ? cells(p + na, ns) : 0;
-        /* One level of `ranges`, as on the Pi: child address, parent address, size. */
-        const fdt32_t *r = fdt_getprop(fdt, parent, "ranges", &len);
-        if (r && len > 0) {
-                int pa = fdt_address_cells(fdt, fdt_parent_offset(fdt, parent));
-                int entry = na + pa + ns;
-                for (; len >= entry * 4; r += entry, len -= entry * 4) {
+        while (parent > 0) {
+                const fdt32_t *r = fdt_getprop(fdt, parent, "ranges", &len);
+                parent = fdt_parent_offset(fdt, parent);
+                int pa = fdt_address_cells(fdt, parent);
+                if (pa < 1 || ns < 1)
+                        return false;
+                for (int entry = na + pa + ns; r && len >= entry * 4; r += entry) {
                         uint64_t child = cells(r, na), n = cells(r + na + pa, ns);
                         if (*base >= child && *base - child < n) {
                                 *base = *base - child + cells(r + na, pa);
                                 break;
                         }
+                        len -= entry * 4;
                 }
+                na = pa;
+                ns = fdt_size_cells(fdt, parent);
         }
         return true;
 }
@@ -146,6 +173,7 @@ static void range_sort(struct range *r, unsigned n)
                 }
 }
 
+/* If there is no room for the second half of a split range, that half is lost: safe. */
 static void range_cut(struct range *r, unsigned *n, paddr_t start, paddr_t end)
 {
         for (unsigned i = 0; i < *n; i++) {
@@ -162,36 +190,83 @@ static void range_cut(struct range *r, unsigned *n, paddr_t start, paddr_t end)
         }
 }
 
-static void reserve(paddr_t start, paddr_t end)
+/* Whole pages; what touches or overlaps becomes one. Sorted. */
+static void range_add(struct range *r, unsigned *n, paddr_t start, paddr_t end)
 {
-        if (boot.n_reserved < BOOT_RANGES)
-                boot.reserved[boot.n_reserved++] =
-                        (struct range){start & ~4095ul, (end + 4095) & ~4095ul};
+        for (unsigned i = 0; i < *n;) {
+                if (start > r[i].end || end < r[i].start) {
+                        i++;
+                        continue;
+                }
+                start = r[i].start < start ? r[i].start : start;
+                end = r[i].end > end ? r[i].end : end;
+                r[i] = r[--*n];
+                i = 0; /* it may touch more of them now */
+        }
+        if (*n == BOOT_RANGES)
+                panic("the device tree has more than %u ranges of memory or interrupt-controller "
+                      "registers: raise BOOT_RANGES", BOOT_RANGES);
+        r[(*n)++] = (struct range){start, end};
+        range_sort(r, *n);
 }
 
-static void find_memory(void)
+/* Nobody's device: memory, and what could undo our hold of the interrupts. */
+static void reserve(paddr_t start, paddr_t end)
+{
+        if (start < end)
+                range_add(boot.reserved, &boot.n_reserved, start & ~4095ul,
+                          (end + 4095) & ~4095ul);
+}
+
+static bool disabled(int node)
+{
+        const char *status = fdt_getprop(fdt, node, "status", NULL);
+
+        return status && strcmp(status, "okay") && strcmp(status, "ok");
+}
+
+/* Boot loaders reserve these two, so that nobody takes them for free: they are RAM still. */
+static bool loaded(struct range *file)
+{
+        if (file->start >= file->end)
+                return true;
+        for (unsigned i = 0; i < boot.n_reserved; i++) /* so far: all memory */
+                if (file->start >= boot.reserved[i].start && file->end <= boot.reserved[i].end) {
+                        range_add(boot.ram, &boot.n_ram, file->start & ~4095ul,
+                                  (file->end + 4095) & ~4095ul);
+                        return true;
+                }
+        return false;
+}
+
+static void find_memory(paddr_t fdt_pa)
 {
         uint64_t base, size, total = 0;
         int node;
 
         fdt_for_each_subnode(node, fdt, 0) {
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
-                if (!type || strcmp(type, "memory"))
+                if (!type || strcmp(type, "memory") || disabled(node))
                         continue;
                 for (unsigned i = 0; reg(node, i, &base, &size); i++) {
                         paddr_t start = (base + 4095) & ~4095ul, end = (base + size) & ~4095ul;
-                        if (end > 256ul << 30)
-                                end = 256ul << 30; /* the direct map's size */
-                        if (start >= end || boot.n_ram == BOOT_RANGES)
+                        if (end > DIRECT_MAP_SIZE) {
+                                printk("ouzel: memory above %lu GiB is left alone\n",
+                                       DIRECT_MAP_SIZE >> 30);
+                                reserve(DIRECT_MAP_SIZE > start ? DIRECT_MAP_SIZE : start, end);
+                                end = DIRECT_MAP_SIZE;
+                        }
+                        if (start >= end)
                                 continue;
-                        boot.ram[boot.n_ram++] = (struct range){start, end};
-                        total += end - start;
+                        range_add(boot.ram, &boot.n_ram, start, end);
                         reserve(start, end);
                 }
         }
         if (!boot.n_ram)
                 panic("no memory: expected a node with device_type = \"memory\" in the device "
                       "tree; check that the board's own device tree is passed");
+        for (unsigned i = 0; i < boot.n_ram; i++)
+                total += boot.ram[i].end - boot.ram[i].start;
         printk("ouzel: memory: %lu MiB in %u range%s, first at %lx\n", total >> 20, boot.n_ram,
                boot.n_ram == 1 ? "" : "s", boot.ram[0].start);
         /* What the firmware keeps. */
@@ -199,16 +274,28 @@ static void find_memory(void)
                 if (!fdt_get_mem_rsv(fdt, i, &base, &size) && size)
                         range_cut(boot.ram, &boot.n_ram, base & ~4095ul,
                                   (base + size + 4095) & ~4095ul);
+        if (!loaded(&boot.fdt))
+                panic("the device tree at %lx is not in memory that it describes", fdt_pa);
+        if (!loaded(&boot.initrd)) {
+                printk("ouzel: initial RAM disk at %lx..%lx is not in memory: ignored\n",
+                       boot.initrd.start, boot.initrd.end);
+                boot.initrd = (struct range){0};
+        }
         int parent = fdt_path_offset(fdt, "/reserved-memory");
         if (parent >= 0)
                 fdt_for_each_subnode(node, fdt, parent)
-                        for (unsigned i = 0; reg(node, i, &base, &size); i++)
+                        for (unsigned i = 0; !disabled(node) && reg(node, i, &base, &size); i++)
                                 range_cut(boot.ram, &boot.n_ram, base & ~4095ul,
                                           (base + size + 4095) & ~4095ul);
         range_sort(boot.ram, boot.n_ram);
         for (unsigned i = 0; i < boot.n_ram; i++)
-                map_kernel(DIRECT_MAP_VA + boot.ram[i].start, boot.ram[i].start,
-                           boot.ram[i].end - boot.ram[i].start, KERNEL_DATA);
+                map_ram(boot.ram[i].start, boot.ram[i].end);
+        fdt = phys_to_virt(fdt_pa);
+        /* Drop boot.S's window: it may reach into memory that is not to be mapped. */
+        WRITE_ONCE(kernel_l1[FDT_WINDOW_INDEX], 0);
+        /* The walker sees the hole before old translations are dropped; only this core has
+         * any; and no access that follows uses one. */
+        __asm__ volatile("dsb nshst\n\ttlbi vmalle1\n\tdsb nsh\n\tisb" ::: "memory");
 }
 
 static void find_cpus(void)
@@ -237,16 +324,61 @@ static void find_cpus(void)
                 boot.mpidr[boot.n_cpus++] = id;
         }
         printk("ouzel: cores: %lu in the device tree, %u used at most\n", all ? all : 1, MAX_CPUS);
-        int psci = fdt_path_offset(fdt, "/psci");
-        const char *method = psci >= 0 ? fdt_getprop(fdt, psci, "method", NULL) : NULL;
-        psci_smc = method && !strcmp(method, "smc");
+}
+
+/* PSCI functions, SMC calling convention. [Arm DEN 0022, 5.1] */
+enum { PSCI_SYSTEM_OFF = 0x84000008u, PSCI_SYSTEM_RESET = 0x84000009u, PSCI_CPU_ON = 0xc4000003u };
+
+static void find_psci(uint64_t level)
+{
+        int node = fdt_node_offset_by_compatible(fdt, -1, "arm,psci-0.2"), len;
+
+        if (node < 0)
+                node = fdt_node_offset_by_compatible(fdt, -1, "arm,psci-1.0");
+        psci_cpu_on = PSCI_CPU_ON;
+        if (node < 0) { /* before 0.2 the device tree had the numbers, and there was no OFF */
+                node = fdt_node_offset_by_compatible(fdt, -1, "arm,psci");
+                const fdt32_t *p = node >= 0 ? fdt_getprop(fdt, node, "cpu_on", &len) : NULL;
+                psci_cpu_on = p && len >= 4 ? fdt32_to_cpu(*p) : 0;
+        }
+        const char *method = node >= 0 ? fdt_getprop(fdt, node, "method", NULL) : NULL;
+        if (method && !strcmp(method, "smc"))
+                psci_conduit = PSCI_SMC;
+        else if (method && !strcmp(method, "hvc") && level != 2)
+                psci_conduit = PSCI_HVC;
+        else if (method)
+                printk("ouzel: PSCI by \"%s\" can't be used: %s\n", method,
+                       level == 2 ? "we were entered at EL2, nobody is above us"
+                                  : "expected \"smc\" or \"hvc\"");
+}
+
+static unsigned interrupt_cells = 3; /* of the GIC's interrupt specifiers */
+
+/* One region of redistributors: a pair of 64 KiB frames per core, or two with virtual LPIs. */
+static void find_redistributors(paddr_t pa, uint64_t size)
+{
+        volatile char *base = device_map(pa, size);
+
+        for (uint64_t at = 0; at + 0x20000 <= size;) {
+                uint64_t typer = gic_redist_typer(base + at);
+                uint64_t a = typer >> 32; /* Aff3..Aff0 in 8 bits each */
+                uint64_t id = (a & 0xffffff) | (a & 0xff000000) << 8;
+                for (unsigned c = 0; c < boot.n_cpus; c++)
+                        if (boot.mpidr[c] == id) {
+                                gic_redistributor(c, base + at);
+                                no_redistributor &= ~(1u << c);
+                        }
+                at += typer & 2 ? 0x40000 : 0x20000; /* VLPIS */
+                if (typer & 16)
+                        break; /* Last */
+        }
 }
 
 static void find_gic(void)
 {
         static const char *const v2[] = {"arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"};
         uint64_t dist, dist_size, cpu, cpu_size;
-        int node = fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3");
+        int node = fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3"), child, len;
 
         boot.gic_version = 3;
         for (unsigned i = 0; node < 0 && i < 3; i++) {
@@ -256,39 +388,29 @@ static void find_gic(void)
         if (node < 0 || !reg(node, 0, &dist, &dist_size) || !reg(node, 1, &cpu, &cpu_size))
                 panic("no interrupt controller: expected a GICv2 (arm,gic-400, "
                       "arm,cortex-a15-gic) or arm,gic-v3 node with registers in the device tree");
-        reserve(dist, dist + dist_size);
-        if (boot.gic_version == 2) {
+        const fdt32_t *n = fdt_getprop(fdt, node, "#interrupt-cells", &len);
+        if (n && len >= 4)
+                interrupt_cells = fdt32_to_cpu(*n);
+        /* All of its registers, the hypervisor's half and the frames for messages too: an ITS
+         * writes to memory where it is told to. */
+        for (unsigned i = 0; reg(node, i, &cpu, &cpu_size); i++)
                 reserve(cpu, cpu + cpu_size);
+        fdt_for_each_subnode(child, fdt, node)
+                for (unsigned i = 0; reg(child, i, &cpu, &cpu_size); i++)
+                        reserve(cpu, cpu + cpu_size);
+        reg(node, 1, &cpu, &cpu_size);
+        if (boot.gic_version == 2) {
                 gic_init(2, device_map(dist, dist_size), device_map(cpu, cpu_size),
                          &boot.gic_lines);
-                /* Also the virtual interface of a GICv2 (hypervisor's): nobody's device. */
-                for (unsigned i = 2; reg(node, i, &cpu, &cpu_size); i++)
-                        reserve(cpu, cpu + cpu_size);
         } else {
-                unsigned found = 0;
-                for (unsigned i = 1; reg(node, i, &cpu, &cpu_size); i++) {
-                        if (cpu_size < 0x20000)
-                                continue; /* not redistributors */
-                        reserve(cpu, cpu + cpu_size);
-                        volatile char *base = device_map(cpu, cpu_size);
-                        for (uint64_t at = 0; at + 0x20000 <= cpu_size;) {
-                                uint64_t typer = gic_redist_typer(base + at);
-                                uint64_t a = typer >> 32; /* Aff3..Aff0 in 8 bits each */
-                                uint64_t id = (a & 0xffffff) | (a & 0xff000000) << 8;
-                                for (unsigned c = 0; c < boot.n_cpus; c++)
-                                        if (boot.mpidr[c] == id) {
-                                                gic_redistributor(c, base + at);
-                                                found++;
-                                        }
-                                /* Four frames with virtual LPIs (bit 1), else two. */
-                                at += typer & 2 ? 0x40000 : 0x20000;
-                                if (typer & 16)
-                                        break; /* Last */
-                        }
-                }
-                if (found < boot.n_cpus)
-                        panic("GICv3: %u redistributors for %u cores in the device tree", found,
-                              boot.n_cpus);
+                n = fdt_getprop(fdt, node, "#redistributor-regions", &len);
+                unsigned regions = n && len >= 4 ? fdt32_to_cpu(*n) : 1;
+                no_redistributor = (1u << boot.n_cpus) - 1;
+                for (unsigned i = 0; i < regions && reg(node, 1 + i, &cpu, &cpu_size); i++)
+                        find_redistributors(cpu, cpu_size);
+                if (no_redistributor & 1)
+                        panic("GICv3: no redistributor for this core (MPIDR %lx) in the device "
+                              "tree's %u regions", boot.mpidr[0], regions);
                 gic_init(3, device_map(dist, dist_size), NULL, &boot.gic_lines);
         }
         printk("ouzel: interrupts: GICv%u at %lx: %u lines\n", boot.gic_version, dist,
@@ -301,12 +423,19 @@ static void find_timer(void)
         const fdt32_t *p = node >= 0 ? fdt_getprop(fdt, node, "interrupts", &len) : NULL;
 
         boot.timer_irq = 27; /* the virtual timer's PPI 11, where the SBSA puts it */
-        if (p && len >= 36)
-                boot.timer_irq = 16 + fdt32_to_cpu(p[7]); /* third of the specifiers */
+        if (p && (unsigned)len >= 3 * interrupt_cells * 4) /* third of the specifiers */
+                boot.timer_irq = 16 + (fdt32_to_cpu(p[2 * interrupt_cells + 1]) & 15);
         printk("ouzel: timer: %lu kHz, virtual, interrupt %u\n", timer_hz() / 1000,
                boot.timer_irq);
-        if (!timer_hz())
-                panic("CNTFRQ_EL0 is 0: the firmware must set the timer's frequency");
+}
+
+static unsigned console_kind(int node)
+{
+        if (node >= 0 && !fdt_node_check_compatible(fdt, node, "arm,pl011"))
+                return CONSOLE_PL011;
+        if (node >= 0 && !fdt_node_check_compatible(fdt, node, "brcm,bcm2835-aux-uart"))
+                return CONSOLE_MINI_UART;
+        return CONSOLE_NONE;
 }
 
 static void find_console(void)
@@ -318,24 +447,18 @@ static void find_console(void)
         if (path) {
                 const char *colon = memchr(path, ':', (size_t)len); /* options follow */
                 node = fdt_path_offset_namelen(fdt, path, colon ? (int)(colon - path)
-                                                                : (int)strlen(path));
+                                                                : (int)strnlen(path, (size_t)len));
         }
-        if (node < 0)
+        if (console_kind(node) == CONSOLE_NONE) /* none named, or not one that we can drive */
                 node = fdt_node_offset_by_compatible(fdt, -1, "arm,pl011");
         if (node < 0 || !reg(node, 0, &base, &size))
                 return; /* silent, but not dead */
-        unsigned kind = CONSOLE_NONE;
-        if (!fdt_node_check_compatible(fdt, node, "arm,pl011"))
-                kind = CONSOLE_PL011;
-        else if (!fdt_node_check_compatible(fdt, node, "brcm,bcm2835-aux-uart"))
-                kind = CONSOLE_MINI_UART;
         boot.console_pa = base;
-        boot.console_type = kind;
+        boot.console_type = console_kind(node);
         const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
         if (irq && len >= 12)
                 boot.console_irq = 32 + fdt32_to_cpu(irq[1]);
-        if (kind)
-                console_init(device_map(base, 0x1000), kind);
+        console_init(device_map(base, 0x1000), boot.console_type);
 }
 
 static uint64_t chosen_address(const char *name)
@@ -346,28 +469,34 @@ static uint64_t chosen_address(const char *name)
         return p ? cells(p, len / 4) : 0;
 }
 
-/* The boot archive follows the image: a header page that tools/mkimage.py wrote. */
+/* The boot archive follows the image: a header page that tools/mkimage.py wrote, the archive,
+ * and its end mark at the next multiple of 8. */
 struct archive_header { char magic[8]; uint64_t size; };
 
 static void find_archive(void)
 {
         paddr_t pa = boot.kernel.end;
-        struct archive_header h;
+        struct archive_header h = {0};
+        const struct range *in = NULL;
 
-        memcpy(&h, phys_to_virt(pa), sizeof(h));
+        for (unsigned i = 0; i < boot.n_ram; i++)
+                if (pa >= boot.ram[i].start && pa < boot.ram[i].end)
+                        in = &boot.ram[i];
+        if (in)
+                memcpy(&h, phys_to_virt(pa), sizeof(h));
         if (memcmp(h.magic, "OUZELARC", 8)) {
                 printk("ouzel: boot archive: none behind the kernel at %lx\n", pa);
                 return;
         }
+        if (h.size > in->end - pa - 4096 - 16)
+                panic("boot archive of %lu KiB at %lx does not fit into memory: it is corrupt, or "
+                      "the image was loaded too high", h.size >> 10, pa);
         boot.archive = (struct range){pa + 4096, pa + 4096 + h.size};
-        for (unsigned i = 0; i < boot.n_ram; i++)
-                if (boot.archive.start >= boot.ram[i].start && boot.archive.end <= boot.ram[i].end) {
-                        printk("ouzel: boot archive: %lu KiB at %lx\n", h.size >> 10,
-                               boot.archive.start);
-                        return;
-                }
-        panic("boot archive of %lu KiB at %lx does not fit into memory: it is corrupt, or the "
-              "image was loaded too high", h.size >> 10, boot.archive.start);
+        if (memcmp(phys_to_virt((boot.archive.end + 7) & ~7ul), "OUZELEND", 8))
+                panic("boot archive of %lu KiB at %lx lacks its end: the image was cut off, or "
+                      "overwritten by what was loaded after it; load it again, and other files "
+                      "clear of it", h.size >> 10, boot.archive.start);
+        printk("ouzel: boot archive: %lu KiB at %lx\n", h.size >> 10, boot.archive.start);
 }
 
 /* The kernel's share: 1/32 of memory, at least 8 MiB, as high as nothing else is in it. */
@@ -423,22 +552,25 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
         leave_identity();
         __asm__("mrs %0, id_aa64mmfr0_el1" : "=r"(mmfr0));
         asid_bits = (mmfr0 >> 4 & 15) == 2 ? 16 : 8;
-        fdt = phys_to_virt(fdt_pa);
-        if (!fdt_pa || fdt_check_header(fdt))
+        fdt = (const void *)(DIRECT_MAP_VA + ((uint64_t)FDT_WINDOW_INDEX << 30) +
+                             (fdt_pa & ((2ul << 20) - 1)));
+        if (!fdt_pa || fdt_check_header(fdt) || fdt_totalsize(fdt) > 2ul << 20)
                 panic("no device tree at %lx", fdt_pa); /* silent: the console is in it */
         find_console();
         printk("\nouzel: entered at EL%lu%s\n", level, level == 2 ? ", dropped to EL1" : "");
+        if (!timer_hz()) /* what follows has time-outs */
+                panic("CNTFRQ_EL0 is 0: the firmware must set the timer's frequency");
         boot.kernel = (struct range){image_pa, image_phys(__image_end)};
         boot.fdt = (struct range){fdt_pa, fdt_pa + fdt_totalsize(fdt)};
         boot.initrd.start = chosen_address("linux,initrd-start");
         boot.initrd.end = chosen_address("linux,initrd-end");
         if (boot.initrd.end <= boot.initrd.start)
                 boot.initrd = (struct range){0};
-        find_memory();
+        find_memory(fdt_pa);
         find_cpus();
-        find_timer();
+        find_psci(level);
         find_gic();
-        range_sort(boot.reserved, boot.n_reserved);
+        find_timer();
         find_archive();
         if (boot.initrd.start)
                 printk("ouzel: initial RAM disk: %lu KiB at %lx\n",
@@ -450,10 +582,7 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
 
 /* ---- other cores ------------------------------------------------------------------------------ */
 
-/* PSCI, SMC calling convention. [Arm DEN 0022, 5.1] */
-enum { PSCI_SYSTEM_OFF = 0x84000008u, PSCI_SYSTEM_RESET = 0x84000009u,
-                  PSCI_CPU_ON = 0xc4000003u };
-
+/* The firmware's error, or -1 (not supported) if there is none to ask. */
 static int64_t psci(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
 {
         register uint64_t x0 __asm__("x0") = function;
@@ -461,7 +590,9 @@ static int64_t psci(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
         register uint64_t x2 __asm__("x2") = b;
         register uint64_t x3 __asm__("x3") = c;
 
-        if (psci_smc)
+        if (psci_conduit == PSCI_NONE)
+                return -1;
+        if (psci_conduit == PSCI_SMC)
                 __asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"x4", "x5",
                                  "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
                                  "x16", "x17", "memory");
@@ -472,21 +603,61 @@ static int64_t psci(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
         return (int64_t)x0;
 }
 
-static uint32_t answered;
+/* WAITING until the core answers or the boot core gives it up: whoever is first. */
+enum { WAITING, ANSWERED, GIVEN_UP };
+static uint32_t core_state[MAX_CPUS];
+
+static bool core_decide(unsigned cpu, uint32_t state)
+{
+        uint32_t was = WAITING;
+
+        return __atomic_compare_exchange_n(&core_state[cpu], &was, state, false, __ATOMIC_ACQ_REL,
+                                           __ATOMIC_ACQUIRE);
+}
 
 void boot_secondary(unsigned cpu)
 {
         leave_identity();
         gic_init_core(cpu);
-        __atomic_fetch_or(&answered, 1u << cpu, __ATOMIC_RELEASE);
+        while (!core_decide(cpu, ANSWERED))
+                __asm__ volatile("wfi"); /* too late: nobody counts on this core */
         kernel_main_secondary(cpu);
 }
 
-static void clean_to_memory(const void *start, const void *end)
+static void clean_to_memory(const volatile void *start, const volatile void *end)
 {
-        for (uint64_t at = (uint64_t)start & ~63ul; at < (uint64_t)end; at += 64)
+        uint64_t ctr;
+
+        __asm__("mrs %0, ctr_el0" : "=r"(ctr));
+        uint64_t line = 4ul << (ctr >> 16 & 15);
+        for (uint64_t at = (uint64_t)start & ~(line - 1); at < (uint64_t)end; at += line)
                 __asm__ volatile("dc civac, %0" ::"r"(at) : "memory");
         __asm__ volatile("dsb sy" ::: "memory"); /* in memory before a core without cache reads */
+}
+
+/* Why it can't be started, or NULL. */
+static const char *core_start(unsigned i)
+{
+        if (no_redistributor & 1u << i)
+                return "the device tree has no GICv3 redistributor for it";
+        if (spin_release[i]) {
+                /* The address is in memory that the firmware reserved, as a rule: not mapped. */
+                volatile uint64_t *release = (volatile void *)window_map(spin_release[i], 8,
+                                                                         KERNEL_DATA);
+                *release = image_phys(secondary_spin);
+                clean_to_memory(release, release + 1);
+                __asm__ volatile("sev" ::: "memory"); /* they wait in WFE */
+                return NULL;
+        }
+        if (psci_conduit == PSCI_NONE || !psci_cpu_on)
+                return "the device tree has neither PSCI nor a cpu-release-addr for it";
+        switch (psci(psci_cpu_on, boot.mpidr[i], image_phys(secondary_entry), i)) {
+        case 0: return NULL;
+        case -2: return "PSCI: no such core (invalid parameters)";
+        case -3: return "PSCI: denied";
+        case -4: return "PSCI: it is on already";
+        default: return "PSCI: the firmware failed";
+        }
 }
 
 unsigned boot_start_secondaries(void)
@@ -498,27 +669,18 @@ unsigned boot_start_secondaries(void)
         /* They read code, tables and spin_mpidr with their caches off. */
         clean_to_memory(image_start, __image_end);
         for (unsigned i = 1; i < boot.n_cpus; i++) {
-                int64_t error = 0;
-                if (spin_release[i]) {
-                        uint64_t *release = phys_to_virt(spin_release[i]);
-                        *release = image_phys(secondary_spin);
-                        clean_to_memory(release, release + 1);
-                        __asm__ volatile("sev" ::: "memory"); /* they wait in WFE */
-                } else {
-                        error = psci(PSCI_CPU_ON, boot.mpidr[i], image_phys(secondary_entry), i);
-                }
+                const char *why = core_start(i);
                 uint64_t end = timer_now() + timer_hz();
-                while (!error && !(__atomic_load_n(&answered, __ATOMIC_ACQUIRE) & 1u << i) &&
-                       timer_now() < end)
-                        ;
-                if (__atomic_load_n(&answered, __ATOMIC_ACQUIRE) & 1u << i) {
-                        running++;
-                        printk("ouzel: core %u answered\n", i);
-                } else {
-                        printk("ouzel: core %u (MPIDR %lx) did not start: %s %d; going on "
-                               "without it\n", i, boot.mpidr[i],
-                               error ? "PSCI said" : "no answer in 1 s,", (int)error);
+                while (!why && __atomic_load_n(&core_state[i], __ATOMIC_ACQUIRE) == WAITING)
+                        if (timer_now() >= end && core_decide(i, GIVEN_UP))
+                                why = "no answer within 1 s";
+                if (why) {
+                        printk("ouzel: core %u (MPIDR %lx) did not start: %s; going on without "
+                               "it\n", i, boot.mpidr[i], why);
+                        continue;
                 }
+                running++;
+                printk("ouzel: core %u answered\n", i);
         }
         return running;
 }

@@ -9,13 +9,19 @@
 static volatile uint32_t *uart;
 static unsigned type;
 
-enum { PL011_DR = 0, PL011_FR = 0x18 / 4, FR_RXFE = 1 << 4, FR_TXFF = 1 << 5 };
+enum { PL011_DR = 0, PL011_FR = 0x18 / 4, PL011_LCRH = 0x2c / 4, PL011_CR = 0x30 / 4,
+       FR_RXFE = 1 << 4, FR_TXFF = 1 << 5, CR_UARTEN = 1, CR_TXE_RXE = 3 << 8 };
 enum { MU_IO = 0x40 / 4, MU_LSR = 0x54 / 4, LSR_RX = 1, LSR_TX_EMPTY = 1 << 5 };
 
 void console_init(volatile void *base, unsigned kind)
 {
         uart = base;
         type = kind;
+        /* The boot loader has set the line up; where there was none, all but the speed. */
+        if (kind == CONSOLE_PL011 && !(uart[PL011_CR] & CR_UARTEN)) {
+                uart[PL011_LCRH] = 3 << 5 | 1 << 4; /* 8 bits, FIFOs on */
+                uart[PL011_CR] = CR_UARTEN | CR_TXE_RXE;
+        }
 }
 
 static void out(char c)

@@ -5,6 +5,7 @@
 #include "arch.h"
 
 enum { CONSOLE_NONE, CONSOLE_PL011, CONSOLE_MINI_UART }; /* INFO_CONSOLE's type */
+void panic_stop_here(void); /* does not return if another core panics */
 void console_init(volatile void *base, unsigned kind); /* registers, mapped as a device */
 
 #endif

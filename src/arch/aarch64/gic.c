@@ -7,6 +7,7 @@
 #include "gic.h"
 
 #include "arch.h"
+#include "console.h"
 
 static volatile uint8_t *dist, *cpu_if, *redist[MAX_CPUS];
 static bool v3;
@@ -44,10 +45,20 @@ enum { GICR_CTLR = 0, GICR_TYPER = 8, GICR_WAKER = 0x14, SGI_BASE = 0x10000 };
 #define ICC_IGRPEN1 "S3_0_C12_C12_7"
 #define ICC_WRITE(reg, v) __asm__ volatile("msr " reg ", %0" ::"r"((uint64_t)(v)) : "memory")
 
-static void wait_write_done(volatile uint8_t *base)
+/* Until the bit reads as zero: microseconds, if the hardware is well. */
+static void wait_clear(volatile uint8_t *base, unsigned reg, uint32_t bit, const char *what)
 {
-        while (rd(base, 0) & 1u << 31) /* GICD_CTLR.RWP; GICR_CTLR.UWP is the same bit */
-                ;
+        uint64_t end = timer_now() + timer_hz();
+
+        while (rd(base, reg) & bit)
+                if (timer_now() > end)
+                        panic("interrupt controller: %s did not end within 1 s: is it powered, "
+                              "and its address in the device tree right?", what);
+}
+
+static void wait_write_done(void) /* GICD_CTLR.RWP */
+{
+        wait_clear(dist, GICD_CTLR, 1u << 31, "a register write");
 }
 
 void gic_init(unsigned version, volatile void *d, volatile void *c, unsigned *lines)
@@ -60,7 +71,7 @@ void gic_init(unsigned version, volatile void *d, volatile void *c, unsigned *li
                 n = 1020;
         wr(dist, GICD_CTLR, 0);
         if (v3)
-                wait_write_done(dist);
+                wait_write_done();
         for (unsigned i = 32; i < n; i += 32) {
                 wr(dist, GICD_ICENABLER + i / 8, ~0u);
                 wr(dist, GICD_ICPENDR + i / 8, ~0u);
@@ -73,7 +84,7 @@ void gic_init(unsigned version, volatile void *d, volatile void *c, unsigned *li
         /* v3: affinity routing (bit 4), group 1 non-secure on (bit 1). v2: on. */
         wr(dist, GICD_CTLR, v3 ? 1 << 4 | 1 << 1 : 1);
         if (v3)
-                wait_write_done(dist);
+                wait_write_done();
         *lines = n;
 }
 
@@ -94,11 +105,12 @@ void gic_init_core(unsigned cpu)
 
         if (v3) { /* wake: clear ProcessorSleep, wait for ChildrenAsleep. [IHI 0069H 11.1] */
                 wr(redist[cpu], GICR_WAKER, rd(redist[cpu], GICR_WAKER) & ~2u);
-                while (rd(redist[cpu], GICR_WAKER) & 4)
-                        ;
+                wait_clear(redist[cpu], GICR_WAKER, 4, "a core's wake-up");
                 wr(ppi, GICD_IGROUPR, ~0u);
         }
         wr(ppi, GICD_ICENABLER, ~0u);
+        if (v3) /* GICR_CTLR.RWP: none of them comes any more */
+                wait_clear(redist[cpu], GICR_CTLR, 1u << 3, "a register write");
         wr(ppi, GICD_ICPENDR, ~0u);
         wr(ppi, GICD_ICACTIVER, ~0u);
         for (unsigned i = 0; i < 32; i += 4)
@@ -107,6 +119,11 @@ void gic_init_core(unsigned cpu)
         if (v3) {
                 ICC_WRITE(ICC_SRE, 7);
                 __asm__ volatile("isb" ::: "memory"); /* SRE before the other ICC registers */
+                uint64_t sre;
+                __asm__ volatile("mrs %0, " ICC_SRE : "=r"(sre));
+                if (!(sre & 1))
+                        panic("GICv3: the system registers are off: the firmware must set "
+                              "ICC_SRE_EL3 (and a hypervisor ICC_SRE_EL2) SRE and Enable");
                 ICC_WRITE(ICC_PMR, 0xf0);
                 ICC_WRITE(ICC_CTLR, 1 << 1); /* EOImode */
                 ICC_WRITE(ICC_IGRPEN1, 1);
@@ -123,6 +140,7 @@ unsigned irqchip_ack(void)
 {
         uint64_t iar;
 
+        panic_stop_here(); /* the IPI that got us here may say so */
         if (!v3) /* whole: an SGI's EOIR and DIR want its sender, bits 12:10, back */
                 return rd(cpu_if, GICC_IAR);
         __asm__ volatile("mrs %0, " ICC_IAR1 : "=r"(iar)::"memory");
@@ -180,7 +198,7 @@ void irqchip_disable(unsigned irq)
 {
         wr(dist, GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
         if (v3)
-                wait_write_done(dist);
+                wait_write_done();
 }
 
 void irqchip_send_ipi(unsigned cpu)

@@ -2,11 +2,37 @@
 /* panic.c -- printk, and a crash that a person can read. */
 #include <stdarg.h>
 
+#include "console.h"
 #include "kernel.h"
 #include "string.h"
 
 static struct spinlock print_lock;
-static bool panicking;
+static uint32_t panicking; /* 1 + the number of the core that panics; 0 = none does */
+
+static uint32_t panic_self(void)
+{
+        uint64_t mpidr; /* not struct cpu: a core that comes up has none yet */
+
+        __asm__("mrs %0, mpidr_el1" : "=r"(mpidr));
+        for (uint32_t i = 1; i < boot.n_cpus; i++)
+                if (boot.mpidr[i] == (mpidr & 0xff00fffffful))
+                        return 1 + i;
+        return 1;
+}
+
+static _Noreturn void halt(void)
+{
+        for (;;)
+                __asm__ volatile("wfi"); /* interrupts are masked: it may wake, not act */
+}
+
+void panic_stop_here(void)
+{
+        uint32_t who = READ_ONCE(panicking);
+
+        if (who && who != panic_self())
+                halt();
+}
 
 struct out { char *at, *end; }; /* NULL: straight to the console */
 
@@ -16,6 +42,19 @@ static void put(struct out *out, char c)
                 console_putc(c);
         else if (out->at < out->end)
                 *out->at++ = c;
+}
+
+static void put_text(struct out *out, const char *s, int width, bool left)
+{
+        if (!s)
+                s = "(null)";
+        int fill = width - (int)strlen(s);
+        for (; !left && fill > 0; fill--)
+                put(out, ' ');
+        while (*s)
+                put(out, *s++);
+        for (; left && fill > 0; fill--)
+                put(out, ' ');
 }
 
 static void put_number(struct out *out, uint64_t v, unsigned base, int width, char pad)
@@ -33,7 +72,7 @@ static void put_number(struct out *out, uint64_t v, unsigned base, int width, ch
                 put(out, digits[--n]);
 }
 
-/* %c %s %d %u %x with l, ll, width and 0; %p. */
+/* %c %s %-s %d %u %x with l, ll, z, width and 0; %p. */
 static void format_out(struct out *out, const char *f, va_list args)
 {
         for (; *f; f++) {
@@ -43,18 +82,16 @@ static void format_out(struct out *out, const char *f, va_list args)
                 }
                 char pad = ' ';
                 int width = 0, l = 0;
-                if (*++f == '0')
+                bool left = *++f == '-';
+                f += left;
+                if (*f == '0')
                         pad = '0';
                 for (; *f >= '0' && *f <= '9'; f++)
                         width = width * 10 + *f - '0';
-                for (; *f == 'l'; f++)
+                for (; *f == 'l' || *f == 'z'; f++)
                         l = 1;
                 if (*f == 's') {
-                        const char *s = va_arg(args, const char *);
-                        for (int n = (int)strlen(s); width > n; width--)
-                                put(out, ' ');
-                        while (*s)
-                                put(out, *s++);
+                        put_text(out, va_arg(args, const char *), width, left);
                 } else if (*f == 'c') {
                         put(out, (char)va_arg(args, int));
                 } else if (*f == 'd') {
@@ -78,11 +115,14 @@ void printk(const char *format, ...)
         struct out out = {0};
         va_list args;
 
+        bool alone = READ_ONCE(panicking); /* its holder may be a core that we stopped */
+
+        panic_stop_here();
         va_start(args, format);
-        if (!panicking)
+        if (!alone)
                 spin_lock(&print_lock);
         format_out(&out, format, args);
-        if (!panicking)
+        if (!alone)
                 spin_unlock(&print_lock);
         va_end(args);
 }
@@ -98,118 +138,158 @@ static void snprint(char *buf, size_t size, const char *format, ...)
         *out.at = 0;
 }
 
-/* Fault status codes. [Arm ARM D19.2.37, ISS of a data abort, DFSC] */
-static const char *status_text(unsigned status)
+/* Fault status codes. [Arm ARM D19.2.37, ISS of a data abort, DFSC] Level -1: has none. */
+static const char *status_text(unsigned status, int *level)
 {
-        switch (status & 0x3c) {
-        case 0x00: return "address size fault";
-        case 0x04: return "translation fault";
-        case 0x08: return "access flag fault";
-        case 0x0c: return "permission fault";
-        }
+        static const char *const with_level[] = {"address size fault", "translation fault",
+                                                 "access flag fault", "permission fault"};
+
+        *level = (int)(status & 3);
+        if (status < 0x10)
+                return with_level[status >> 2];
+        if (status >= 0x14 && status < 0x18)
+                return "external abort of a table walk";
+        if (status >= 0x1c && status < 0x20)
+                return "ECC error of a table walk";
+        *level = -1;
         switch (status) {
         case 0x10: return "external abort";
+        case 0x11: return "tag check fault";
+        case 0x18: return "ECC error";
         case 0x21: return "alignment fault";
         case 0x30: return "TLB conflict";
+        case 0x31: return "unsupported atomic update";
+        case 0x34: return "lockdown fault";
+        case 0x35: return "unsupported exclusive access";
+        default: return "unknown fault";
         }
-        return "fault";
 }
+
+/* Exception classes that need no more than a name. [D19.2.37, EC] */
+static const struct { uint8_t ec; const char *text; } classes[] = {
+        {0x00, "undefined instruction"}, {0x01, "WFI or WFE"}, {0x07, "FP access"},
+        {0x09, "pointer authentication"}, {0x0a, "64-byte store"}, {0x0d, "branch target"},
+        {0x0e, "illegal execution state"}, {0x16, "hvc"}, {0x17, "smc"},
+        {0x18, "trapped system instruction"}, {0x19, "SVE access"}, {0x1c, "pointer check"},
+        {0x1d, "SME access"}, {0x22, "pc not aligned"}, {0x26, "sp not aligned"},
+        {0x2c, "FP exception"}, {0x2f, "SError"}, {0x30, "breakpoint"}, {0x31, "breakpoint"},
+        {0x32, "single step"}, {0x33, "single step"}, {0x34, "watchpoint"}, {0x35, "watchpoint"},
+};
 
 const char *esr_text(uint64_t esr, char *buf, size_t size)
 {
-        unsigned ec = esr >> 26, status = esr & 0x3f;
-        const char *write = esr & 1 << 6 ? "write" : "read";
+        unsigned ec = esr >> 26 & 0x3f, status = esr & 0x3f, imm = esr & 0xffff;
+        int level;
 
-        switch (ec) {
-        case 0x00: snprint(buf, size, "undefined instruction"); break;
-        case 0x07: snprint(buf, size, "FP access"); break;
-        case 0x0e: snprint(buf, size, "illegal execution state"); break;
-        case 0x15: snprint(buf, size, "svc %u", (unsigned)(esr & 0xffff)); break;
-        case 0x18: snprint(buf, size, "trapped system instruction"); break;
-        case 0x20: case 0x21:
-                snprint(buf, size, "instruction fetch, %s level %u", status_text(status),
-                        status & 3);
-                break;
-        case 0x22: snprint(buf, size, "pc not aligned"); break;
-        case 0x24: case 0x25:
-                snprint(buf, size, "data %s, %s level %u", write, status_text(status), status & 3);
-                break;
-        case 0x26: snprint(buf, size, "sp not aligned"); break;
-        case 0x2f: snprint(buf, size, "SError"); break;
-        case 0x32: case 0x33: snprint(buf, size, "single step"); break;
-        case 0x3c: snprint(buf, size, "brk %u", (unsigned)(esr & 0xffff)); break;
-        default: snprint(buf, size, "exception class %02x", ec);
+        if (ec == 0x20 || ec == 0x21 || ec == 0x24 || ec == 0x25) {
+                const char *text = status_text(status, &level);
+                const char *what = ec < 0x24 ? "instruction fetch"
+                                   : esr & 1 << 8 ? "cache maintenance" /* CM: no read or write */
+                                   : esr & 1 << 6 ? "data write" : "data read"; /* WnR */
+                if (level >= 0)
+                        snprint(buf, size, "%s, %s level %d", what, text, level);
+                else
+                        snprint(buf, size, "%s, %s", what, text);
+                return buf;
         }
+        if (ec == 0x15 || ec == 0x3c) {
+                snprint(buf, size, "%s %u", ec == 0x15 ? "svc" : "brk", imm);
+                return buf;
+        }
+        for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+                if (classes[i].ec == ec) {
+                        snprint(buf, size, "%s", classes[i].text);
+                        return buf;
+                }
+        snprint(buf, size, "exception class %02x", ec);
         return buf;
 }
 
 /*
  * The table that tools/ksyms.py makes from the first link: offsets from the image's start,
- * ascending, and names. The first link itself has an empty one.
+ * ascending, and names. The first link itself has an empty one (kernel.lds).
  */
 struct symbol { uint32_t offset, name; };
-extern const struct symbol ksyms[] __attribute__((weak));
-extern const char ksym_names[] __attribute__((weak));
-extern const uint32_t ksym_count __attribute__((weak));
+extern const struct symbol ksyms[];
+extern const char ksym_names[];
+extern const uint32_t ksym_count;
+extern char image_start[], __text_end[], __image_end[];
 
-static const char *symbol_text(uint64_t pc)
+static void print_place(const char *how, uint64_t pc)
 {
-        static char text[96];
-        uint32_t offset = pc - KERNEL_IMAGE_VA, best = 0;
+        uint32_t offset = pc - (uint64_t)image_start, best = 0;
 
-        if (!&ksym_count || pc < KERNEL_IMAGE_VA || pc >= KERNEL_IMAGE_VA + (2ul << 20)) {
-                snprint(text, sizeof(text), "%016lx", pc);
-                return text;
+        printk("  %s %016lx", how, pc);
+        if (ksym_count && pc >= (uint64_t)image_start && pc < (uint64_t)__text_end) {
+                for (uint32_t i = 0; i < ksym_count && ksyms[i].offset <= offset; i++)
+                        best = i;
+                printk(" %s+0x%x", ksym_names + ksyms[best].name, offset - ksyms[best].offset);
         }
-        for (uint32_t i = 0; i < ksym_count && ksyms[i].offset <= offset; i++)
-                best = i;
-        snprint(text, sizeof(text), "%016lx %s+0x%x", pc, ksym_names + ksyms[best].name,
-                offset - ksyms[best].offset);
-        return text;
+        printk("\n");
 }
 
-static void backtrace(uint64_t pc, const uint64_t *fp)
+/* Frame records {caller's record, return address}. [AAPCS64 6.4.6] All stacks are in the
+ * image; the records go up the stack, so that a broken one can't lead in a circle. */
+static void backtrace(const uint64_t *fp)
 {
-        printk("  at %s\n", symbol_text(pc));
         for (unsigned i = 0; i < 16; i++) {
                 uint64_t at = (uint64_t)fp;
-                if (at < KERNEL_IMAGE_VA || at >= KERNEL_IMAGE_VA + (2ul << 20) || (at & 15))
+                if (at < (uint64_t)__text_end || at > (uint64_t)__image_end - 16 || (at & 15))
                         break;
                 if (!fp[1])
                         break;
-                printk("  by %s\n", symbol_text(fp[1] - 4));
+                print_place("by", fp[1] - 4);
+                if (fp[0] <= at)
+                        break;
                 fp = (const uint64_t *)fp[0];
         }
 }
 
-static bool panic_begin(void)
+/* One core panics and has the console to itself; the others stop where they are. */
+static void panic_begin(void)
 {
-        if (__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
-                return false; /* another core, or ourselves, is at it */
-        return true;
+        uint32_t nobody = 0, self = panic_self();
+
+        if (!__atomic_compare_exchange_n(&panicking, &nobody, self, false, __ATOMIC_SEQ_CST,
+                                         __ATOMIC_SEQ_CST)) {
+                static bool again;
+                if (nobody == self && !again) { /* a fault in what follows here */
+                        again = true;
+                        printk("\nouzel: a second panic while printing the first\n");
+                        print_place("by", (uint64_t)__builtin_return_address(0) - 4);
+                }
+                halt();
+        }
+        for (unsigned i = 0; i < MAX_CPUS; i++)
+                if (cpus[i].online && i != self - 1)
+                        irqchip_send_ipi(i); /* irqchip_ack stops there */
+        /* Let a line that is being printed end; not for long: its core may be ourselves. */
+        for (unsigned i = 0; i < 1000000 && READ_ONCE(print_lock.held); i++)
+                __asm__ volatile("yield");
 }
 
-static _Noreturn void halt(void)
+static void print_headline(void)
 {
-        for (;;)
-                __asm__ volatile("wfi");
+        struct cpu *cpu = this_cpu();
+
+        printk("\nouzel: panic on core %u", panic_self() - 1);
+        if (cpu && cpu->current)
+                printk(", thread %u", cpu->current->object.id);
+        printk(": ");
 }
 
 void panic(const char *format, ...)
 {
-        struct cpu *cpu = this_cpu();
         struct out out = {0};
         va_list args;
 
-        if (!panic_begin())
-                halt();
-        printk("\nouzel: panic on core %u, thread %u: ", cpu ? cpu->id : 0,
-               cpu && cpu->current ? cpu->current->object.id : 0);
+        panic_begin();
+        print_headline();
         va_start(args, format);
         format_out(&out, format, args);
         va_end(args);
         printk("\n");
-        backtrace((uint64_t)__builtin_return_address(0) - 4, __builtin_frame_address(0));
+        backtrace(__builtin_frame_address(0));
         halt();
 }
 
@@ -217,19 +297,19 @@ void panic_exception(unsigned slot, const struct trapframe *tf)
 {
         static const char *const kinds[] = {"synchronous", "interrupt", "FIQ", "SError"};
         static const char *const from[] = {"EL1 on SP_EL0", "EL1", "EL0", "32-bit EL0"};
-        struct cpu *cpu = this_cpu();
         uint64_t esr, far;
         char text[80];
 
-        if (!panic_begin())
-                halt();
         __asm__ volatile("mrs %0, esr_el1\n\tmrs %1, far_el1" : "=r"(esr), "=r"(far));
-        printk("\nouzel: panic on core %u, thread %u: %s exception from %s: %s, address %lx\n",
-               cpu ? cpu->id : 0, cpu && cpu->current ? cpu->current->object.id : 0,
-               kinds[slot & 3], from[slot >> 2 & 3], esr_text(esr, text, sizeof(text)), far);
+        panic_begin();
+        print_headline();
+        printk("%s exception from %s: %s, address %lx\n", kinds[slot & 3], from[slot >> 2 & 3],
+               esr_text(esr, text, sizeof(text)), far);
         for (unsigned i = 0; i < 31; i++)
                 printk("%s%u %016lx%s", i < 10 ? " x" : "x", i, tf->x[i], i % 4 == 3 ? "\n" : "  ");
         printk(" sp %016lx\n pc %016lx  pstate %lx  esr %lx\n", tf->sp, tf->pc, tf->pstate, esr);
-        backtrace(tf->pc, (const uint64_t *)tf->x[29]);
+        print_place("at", tf->pc);
+        print_place("lr", tf->x[30]);
+        backtrace((const uint64_t *)tf->x[29]);
         halt();
 }
