@@ -42,9 +42,12 @@ struct ouzel_result { uint64_t error, v1, v2, v3, v4, v5; };
 #undef SYSCALL
 
 /* The error alone, with as many arguments as wanted: CALL(cap_delete, slot). */
-#define CALL_(name, a, b, c, d, e, ...) ((enum ouzel_error)ouzel_##name((uint64_t)(a), \
-        (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e)).error)
-#define CALL(...) CALL_(__VA_ARGS__, 0, 0, 0, 0, 0)
+static inline enum ouzel_error ouzel_error_of(struct ouzel_result r)
+{
+        return (enum ouzel_error)r.error;
+}
+#define CALL(...) ouzel_error_of(RESULT_OF(__VA_ARGS__))
+/* Everything that it returns: RESULT_OF(task_info, SLOT_TASK).v2. */
 #define RESULT_OF_(name, a, b, c, d, e, ...) ouzel_##name((uint64_t)(a), (uint64_t)(b), \
         (uint64_t)(c), (uint64_t)(d), (uint64_t)(e))
 #define RESULT_OF(...) RESULT_OF_(__VA_ARGS__, 0, 0, 0, 0, 0)

@@ -249,7 +249,7 @@ static bool start(struct program *p)
                        cpus.v1);
                 return false;
         }
-        return p->entry->linux ? linux_start(p) : native_start(p);
+        return p->entry->is_linux ? linux_start(p) : native_start(p);
 }
 
 /* ---- what happens to programs ------------------------------------------------------------------ */
@@ -259,7 +259,7 @@ static bool fault(struct program *p, const struct message *m)
         uint64_t va = m->w[0] & ~4095ul;
         unsigned access = (unsigned)m->w[1];
 
-        for (unsigned i = 0; i < p->n_segments && !p->entry->linux; i++) {
+        for (unsigned i = 0; i < p->n_segments && !p->entry->is_linux; i++) {
                 uint64_t offset = va - p->segment[i].va;
                 if (va < p->segment[i].va || offset >= p->segment[i].size)
                         continue;
@@ -347,20 +347,20 @@ static unsigned handle(const struct message *m)
                 over(p, m->w[0] != 0);
                 return 1;
         case SERVER_CALL_POWEROFF:
-                if (!p->entry->linux)
+                if (!p->entry->is_linux)
                         return 1;
                 printf("pager: linux powers off\n");
                 CALL(system_control, SLOT_CONTROL, SYSTEM_OFF);
                 return 1;
         case SERVER_CALL_RESTART:
-                if (!p->entry->linux)
+                if (!p->entry->is_linux)
                         return 1;
                 printf("pager: linux restarts\n");
                 program_end(p);
                 start(p);
                 return 1;
         case SERVER_CALL_PANIC:
-                if (!p->entry->linux)
+                if (!p->entry->is_linux)
                         return 1;
                 printf("pager: linux panicked; its last words:\n");
                 last_words(p, m->w[0], m->w[1]);

@@ -90,31 +90,31 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                         continue;
                 bool top = buffer[0];
                 if (top) {
-                        bool linux = !strcmp(word[0], "linux");
-                        if (!linux && strcmp(word[0], "program"))
+                        bool is_linux = !strcmp(word[0], "linux");
+                        if (!is_linux && strcmp(word[0], "program"))
                                 FAIL("`%s` begins no block; expected `program NAME` or `linux`, or "
                                      "an indented setting", word[0]);
-                        if (n != (linux ? 1 : 2))
-                                FAIL(linux ? "`linux` takes no name" : "expected `program NAME`");
+                        if (n != (is_linux ? 1 : 2))
+                                FAIL(is_linux ? "`linux` takes no name" : "expected `program NAME`");
                         if (!finish(m, line, error, error_size))
                                 return false;
                         if (m->n == MANIFEST_ENTRIES)
                                 FAIL("more than %d programs", MANIFEST_ENTRIES);
                         struct manifest_entry *e = &m->entry[m->n];
-                        if (!copy(e->name, sizeof(e->name), linux ? "linux" : word[1]))
+                        if (!copy(e->name, sizeof(e->name), is_linux ? "linux" : word[1]))
                                 FAIL("name `%s` is too long", word[1]);
                         for (unsigned i = 0; i < m->n; i++)
                                 if (!strcmp(m->entry[i].name, e->name))
                                         FAIL("`%s` is there already, in line %u", e->name,
                                              m->entry[i].line);
                         m->n++;
-                        e->linux = linux;
+                        e->is_linux = is_linux;
                         e->line = line;
-                        e->memory = linux ? MANIFEST_REST : 1 << 20;
-                        e->quota = linux ? MANIFEST_REST : 256 << 10;
-                        e->priority = linux ? 64 : 100;
+                        e->memory = is_linux ? MANIFEST_REST : 1 << 20;
+                        e->quota = is_linux ? MANIFEST_REST : 256 << 10;
+                        e->priority = is_linux ? 64 : 100;
                         e->cores = 1;
-                        e->restart = linux ? 3 : 0;
+                        e->restart = is_linux ? 3 : 0;
                         continue;
                 }
                 if (!m->n)
@@ -122,7 +122,7 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                 struct manifest_entry *e = &m->entry[m->n - 1];
                 const char *key = word[0];
                 if (!strcmp(key, "append")) {
-                        if (!e->linux)
+                        if (!e->is_linux)
                                 FAIL("`append` is for `linux`");
                         if (!copy(e->append, sizeof(e->append), rest))
                                 FAIL("command line is longer than %zu characters",

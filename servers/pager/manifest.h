@@ -14,7 +14,7 @@
 #define MANIFEST_DEVICES 32
 
 struct manifest_entry {
-        bool linux;           /* the Linux server; else a native program */
+        bool is_linux;        /* the Linux server; else a native program */
         unsigned line;
         char name[24], file[40], append[256], initrd[40];
         uint64_t memory;      /* bytes; MANIFEST_REST = what is left, or the largest piece */
