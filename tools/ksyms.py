@@ -17,7 +17,7 @@ def functions(nm, elf):
     found = {}
     for line in lines.splitlines():
         address, kind, name = line.rsplit(maxsplit=2) if len(line.split()) == 3 else ("", "", "")
-        if kind in "tT" and kind and not name.startswith(("$", ".L", "__")):
+        if kind in "tT" and kind and not name.startswith(("$", ".L")):
             found.setdefault(int(address, 16), name)
     return sorted(found.items())
 

@@ -3,7 +3,12 @@
 #ifndef ARCH_ASM_H
 #define ARCH_ASM_H
 
-#define KERNEL_STACK_SIZE 16384
+/* Per core: a page for the last words when the stack is full, one that is not mapped, so that
+ * a full stack faults and damages nothing, and the stack. */
+#define KERNEL_STACK_SIZE  16384
+#define KERNEL_STACK_GUARD 4096
+#define KERNEL_STACK_LAST  4096
+#define KERNEL_STACK_STEP  (KERNEL_STACK_LAST + KERNEL_STACK_GUARD + KERNEL_STACK_SIZE)
 
 /* Entry of the slot's table that shows the device tree while booting: 384 GiB into it. */
 #define FDT_WINDOW_INDEX 384

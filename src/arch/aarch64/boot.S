@@ -142,6 +142,15 @@ primary_entry:
         adr_l   x2, __image_end
         ldr     x3, =PAGE_DATA
         bl      map_pages
+        adr_l   x1, kernel_stacks               // the guards are holes
+        sub     x1, x1, x4
+        lsr     x1, x1, #12
+        add     x1, x0, x1, lsl #3
+        add     x2, x1, #(8 * KERNEL_STACK_STEP / 4096 * 8)
+1:      str     xzr, [x1, #(KERNEL_STACK_LAST / 4096 * 8)]
+        add     x1, x1, #(KERNEL_STACK_STEP / 4096 * 8)
+        cmp     x1, x2
+        b.lo    1b
         adr_l   x1, image_l2
         orr     x0, x0, #3
         str     x0, [x1]
@@ -270,7 +279,7 @@ stack_and_vectors:
         msr     tpidr_el1, xzr
         adr_l   x0, kernel_stacks
         add     x1, x22, #1
-        mov     x2, #KERNEL_STACK_SIZE
+        mov     x2, #KERNEL_STACK_STEP
         madd    x0, x1, x2, x0
         mov     sp, x0
         mov     x29, xzr                        // backtraces end here
@@ -296,4 +305,4 @@ fdt_l2:         .skip 4096
 identity_l0:    .skip 4096
 identity_l1:    .skip 4096
         .global kernel_stacks
-kernel_stacks:  .skip KERNEL_STACK_SIZE * 8
+kernel_stacks:  .skip KERNEL_STACK_STEP * 8

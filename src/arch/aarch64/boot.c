@@ -34,7 +34,7 @@ void boot_secondary(unsigned cpu);
 
 uint64_t kernel_stack_top(unsigned cpu)
 {
-        return (uint64_t)kernel_stacks + (cpu + 1) * (uint64_t)KERNEL_STACK_SIZE;
+        return (uint64_t)kernel_stacks + (cpu + 1) * (uint64_t)KERNEL_STACK_STEP;
 }
 
 static paddr_t image_phys(const void *va)
@@ -580,7 +580,7 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
         kernel_main();
 }
 
-/* ---- other cores ------------------------------------------------------------------------------ */
+/* ---- other cores ----------------------------------------------------------------------- */
 
 /* The firmware's error, or -1 (not supported) if there is none to ask. */
 static int64_t psci(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
@@ -666,8 +666,9 @@ unsigned boot_start_secondaries(void)
 
         for (unsigned i = 0; i < MAX_CPUS; i++)
                 spin_mpidr[i] = i < boot.n_cpus ? boot.mpidr[i] : UINT64_MAX;
-        /* They read code, tables and spin_mpidr with their caches off. */
-        clean_to_memory(image_start, __image_end);
+        /* They read code, tables and spin_mpidr with their caches off; but no stack. */
+        clean_to_memory(image_start, kernel_stacks);
+        clean_to_memory(kernel_stacks + MAX_CPUS * KERNEL_STACK_STEP, __image_end);
         for (unsigned i = 1; i < boot.n_cpus; i++) {
                 const char *why = core_start(i);
                 uint64_t end = timer_now() + timer_hz();
@@ -688,11 +689,13 @@ unsigned boot_start_secondaries(void)
 void system_off(void)
 {
         psci(PSCI_SYSTEM_OFF, 0, 0, 0);
-        panic("the firmware did not switch off; it is safe to do so");
+        printk("ouzel: the firmware can't switch off: stopped, it is safe to pull the plug\n");
+        stop_machine();
 }
 
 void system_reset(void)
 {
         psci(PSCI_SYSTEM_RESET, 0, 0, 0);
-        panic("the firmware did not reset; it is safe to switch off");
+        printk("ouzel: the firmware can't reset: stopped, it is safe to pull the plug\n");
+        stop_machine();
 }

@@ -2,6 +2,7 @@
 /* panic.c -- printk, and a crash that a person can read. */
 #include <stdarg.h>
 
+#include "arch_asm.h"
 #include "console.h"
 #include "kernel.h"
 #include "string.h"
@@ -119,8 +120,10 @@ void printk(const char *format, ...)
 
         panic_stop_here();
         va_start(args, format);
-        if (!alone)
+        if (!alone) {
                 spin_lock(&print_lock);
+                panic_stop_here(); /* while we waited */
+        }
         format_out(&out, format, args);
         if (!alone)
                 spin_unlock(&print_lock);
@@ -213,7 +216,7 @@ struct symbol { uint32_t offset, name; };
 extern const struct symbol ksyms[];
 extern const char ksym_names[];
 extern const uint32_t ksym_count;
-extern char image_start[], __text_end[], __image_end[];
+extern char image_start[], __text_end[], __image_end[], kernel_stacks[];
 
 static void print_place(const char *how, uint64_t pc)
 {
@@ -268,6 +271,12 @@ static void panic_begin(void)
                 __asm__ volatile("yield");
 }
 
+void stop_machine(void)
+{
+        panic_begin();
+        halt();
+}
+
 static void print_headline(void)
 {
         struct cpu *cpu = this_cpu();
@@ -305,6 +314,10 @@ void panic_exception(unsigned slot, const struct trapframe *tf)
         print_headline();
         printk("%s exception from %s: %s, address %lx\n", kinds[slot & 3], from[slot >> 2 & 3],
                esr_text(esr, text, sizeof(text)), far);
+        uint64_t at = far - (uint64_t)kernel_stacks;
+        if (at < MAX_CPUS * KERNEL_STACK_STEP && at % KERNEL_STACK_STEP >= KERNEL_STACK_LAST &&
+            at % KERNEL_STACK_STEP < KERNEL_STACK_LAST + KERNEL_STACK_GUARD)
+                printk("  the kernel's stack is full: %u bytes\n", KERNEL_STACK_SIZE);
         for (unsigned i = 0; i < 31; i++)
                 printk("%s%u %016lx%s", i < 10 ? " x" : "x", i, tf->x[i], i % 4 == 3 ? "\n" : "  ");
         printk(" sp %016lx\n pc %016lx  pstate %lx  esr %lx\n", tf->sp, tf->pc, tf->pstate, esr);
