@@ -284,9 +284,13 @@ static void find_memory(paddr_t fdt_pa)
         int parent = fdt_path_offset(fdt, "/reserved-memory");
         if (parent >= 0)
                 fdt_for_each_subnode(node, fdt, parent)
-                        for (unsigned i = 0; !disabled(node) && reg(node, i, &base, &size); i++)
+                        for (unsigned i = 0; !disabled(node) && reg(node, i, &base, &size); i++) {
                                 range_cut(boot.ram, &boot.n_ram, base & ~4095ul,
                                           (base + size + 4095) & ~4095ul);
+                                /* The firmware's own is not always in a memory node. */
+                                if (fdt_getprop(fdt, node, "no-map", NULL))
+                                        reserve(base, base + size);
+                        }
         range_sort(boot.ram, boot.n_ram);
         for (unsigned i = 0; i < boot.n_ram; i++)
                 map_ram(boot.ram[i].start, boot.ram[i].end);
