@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""The front door: ./ouzel COMMAND [options]."""
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+
+import build
+import initrd
+import machine
+import packages
+from say import BUILD, Failure, say, short
+
+COMMANDS = """\
+commands:
+  run      boot Linux on Ouzel in QEMU, to a shell prompt (--native: Ouzel's own shell)
+  test     build and run every test; ends with one line that counts them
+  bench    count instructions per operation, as a table (--json FILE)
+  image    make the boot image, and say where it is
+  debug    QEMU stopped at its first instruction, with gdb attached
+  clean    remove what was built (--all: Linux and Debian, too)
+  help     this text; './ouzel COMMAND --help' says more
+
+Missing Debian packages are installed first; what and why is said before.
+"""
+BOARDS = {"virt": None, "rpi3": "the Raspberry Pi 3", "rpi4": "the Raspberry Pi 4"}
+
+
+def size(text):
+    if not re.fullmatch(r"[0-9]+[MG]?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: use 512M or 2G")
+    megabytes = int(text.rstrip("MG")) << (10 if text.endswith("G") else 0)
+    if not 256 <= megabytes <= 8192:
+        raise argparse.ArgumentTypeError(f"{text}: from 256M to 8G")
+    return f"{megabytes}M"
+
+
+def cores(text):
+    if not text.isdigit() or not 1 <= int(text) <= 8:
+        raise argparse.ArgumentTypeError(f"'{text}': from 1 to 8 cores")
+    return int(text)
+
+
+def forward(text):
+    match = re.fullmatch(r"([0-9]+):([0-9]+)", text)
+    if not match or not all(0 < int(port) < 65536 for port in match.groups()):
+        raise argparse.ArgumentTypeError(f"'{text}': HOSTPORT:GUESTPORT, such as 2222:22")
+    return match.groups()
+
+
+def board(text):
+    if text not in BOARDS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no board: virt (rpi3, rpi4 later)")
+    if BOARDS[text]:
+        raise argparse.ArgumentTypeError(f"{BOARDS[text]} is not supported yet: use virt")
+    return text
+
+
+def parser():
+    top = argparse.ArgumentParser(
+        prog="./ouzel", epilog=COMMANDS, add_help=True, usage="./ouzel COMMAND [options]",
+        description="Build, run, test and debug Ouzel.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+
+    def command(name, text, *groups):
+        one = commands.add_parser(name, prog=f"./ouzel {name}", description=text,
+                                  usage=f"./ouzel {name} [options]")
+        for group in groups:
+            group(one)
+        return one
+
+    def compiled(one):
+        one.add_argument("--compiler", choices=("gcc", "clang"), default="gcc",
+                         help="what compiles Ouzel (Linux is always gcc's; default gcc)")
+
+    def hardware(one):
+        one.add_argument("--board", type=board, default="virt", help="virt (the default)")
+        one.add_argument("--smp", type=cores, default=1, metavar="N", help="cores, 1 to 8")
+        one.add_argument("--mem", type=size, default="1024M", metavar="SIZE",
+                         help="memory, 256M to 8G (default 1G)")
+        one.add_argument("--gic", type=int, choices=(2, 3), default=2,
+                         help="version of the interrupt controller (default 2)")
+        one.add_argument("--cpu", default="cortex-a72", choices=("cortex-a53", "cortex-a72",
+                                                                 "max"), help="core type")
+        one.add_argument("--el2", action="store_true", help="enter at EL2, as firmware may")
+        one.add_argument("--icount", action="store_true",
+                         help="one instruction is one nanosecond: repeatable, slower")
+
+    def system(one):
+        what = one.add_mutually_exclusive_group()
+        what.add_argument("--native", action="store_true",
+                          help="no Linux: Ouzel's own small shell")
+        what.add_argument("--baseline", action="store_true",
+                          help="no Ouzel: the same Linux source, native on the same machine")
+        one.add_argument("--initrd", metavar="FILE", help="an initial RAM disk of yours")
+        one.add_argument("--root", choices=("debian",),
+                         help="a Debian 12 root file system (made first, about 10 minutes)")
+        one.add_argument("--disk", action="append", default=[], metavar="FILE",
+                         help="a disk image, raw or qcow2, as the next virtio disk; repeatable")
+        one.add_argument("--append", default="", metavar="TEXT",
+                         help="more for Linux's command line")
+        one.add_argument("--forward", action="append", default=[], type=forward,
+                         metavar="HOSTPORT:GUESTPORT",
+                         help="a TCP port of the host that leads to one of the guest; repeatable")
+
+    run = command("run", "Boot Linux on Ouzel in QEMU. Ctrl-a x leaves QEMU. If standard input "
+                  "is no terminal, its lines are typed at the prompt, and its end ends the "
+                  "guest.", hardware, system, compiled)
+    run.add_argument("--timeout", type=int, metavar="SECONDS",
+                     help="stop a guest that hangs (default 900 without a terminal, else never)")
+    test = command("test", "Build with gcc and clang, run unit tests on the host, Ouzel's own "
+                   "tests and Linux in QEMU. The last line counts the results; the exit code is "
+                   "0 if none failed.")
+    test.add_argument("--full", action="store_true", help="the long tests, too")
+    test.add_argument("--only", metavar="REGEX", help="only the ctest tests that match")
+    bench = command("bench", "Count instructions per operation.")
+    bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    image = command("image", "Make a boot image.", compiled)
+    image.add_argument("--native", action="store_true", help="Ouzel's own shell, no Linux")
+    command("debug", "Start QEMU stopped at its first instruction, with gdb attached, the "
+            "kernel's, pager's and Linux's symbols loaded, and commands to look at Ouzel: "
+            "see docs/debugging.md.", hardware, system, compiled)
+    clean = command("clean", "Remove what was built.")
+    clean.add_argument("--all", action="store_true",
+                       help="also Linux, downloaded packages and Debian root file systems")
+    command("help", "Say what there is.")
+    return top
+
+
+def make_machine(args):
+    """Build what the options ask for, and describe the machine that runs it."""
+    for path in args.disk:
+        machine.check_file(path, "--disk")
+    if args.initrd:
+        machine.check_file(args.initrd, "--initrd")
+    if args.native and (args.initrd or args.root or args.disk):
+        raise Failure("--native starts no Linux: --initrd, --root and --disk mean nothing then")
+    packages.ensure(packages.BUILDING, packages.RUNNING,
+                    {} if args.native else packages.LINUX)
+    disks, words = list(args.disk), []
+    ramdisk = None
+    if args.root:
+        import debian
+        disks.insert(0, debian.image())
+        words += ["root=/dev/vda", "rw"]
+    elif not args.native:
+        ramdisk = args.initrd or initrd.make()
+    if args.native:
+        kernel = build.image("native", args.compiler)
+    elif args.baseline:
+        kernel = build.linux("native")
+    else:
+        kernel = build.image("linux", args.compiler)
+    if not args.native:
+        words = ["console=ttyAMA0", "panic=5"] + words
+        if not sys.stdin.isatty() and not args.initrd and not args.root:
+            words.append("ouzel.once")
+        words.append(args.append)
+    return machine.Machine(image=kernel, initrd=ramdisk, append=" ".join(words).strip(),
+                           disks=disks, forwards=args.forward, smp=args.smp, mem=args.mem,
+                           gic=args.gic, cpu=args.cpu, el2=args.el2, icount=args.icount)
+
+
+def run(args):
+    one = make_machine(args)
+    if sys.stdin.isatty():
+        return machine.attended(one, args.timeout)
+    return machine.unattended(one, args.timeout or 900)
+
+
+def test(args):
+    import check
+    return check.run(full=args.full, only=args.only)
+
+
+def bench(args):
+    import counting
+    return counting.run(args.json)
+
+
+def image(args):
+    build.image("native" if args.native else "linux", args.compiler)
+    return 0
+
+
+def debug(args):
+    import debugging
+    packages.ensure(packages.DEBUGGING)
+    return debugging.run(make_machine(args), args)
+
+
+def clean(args):
+    keep = () if args.all else ("linux", "apt", "debian")
+    if not os.path.isdir(BUILD):
+        return 0
+    for name in sorted(os.listdir(BUILD)):
+        if name not in keep:
+            path = os.path.join(BUILD, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
+    left = [name for name in keep if os.path.exists(os.path.join(BUILD, name))]
+    if left:
+        say(f"kept {', '.join(short(os.path.join(BUILD, n)) for n in left)} (--all removes them)")
+    return 0
+
+
+def main():
+    top = parser()
+    args = top.parse_args()
+    if args.command in (None, "help"):
+        top.print_help()
+        return 0
+    start = time.monotonic()
+    try:
+        return globals()[args.command](args)
+    except Failure as e:
+        print(f"ouzel: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nouzel: stopped after {time.monotonic() - start:.0f} s", file=sys.stderr)
+        return 130
+
+
+sys.exit(main())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""The small initial RAM disk: Debian's busybox for arm64, and board/initrd/ of this tree."""
+import hashlib
+import os
+import stat
+
+from packages import foreign_file
+from say import BUILD, ROOT, Failure, say
+
+FOLDERS = ("bin", "dev", "etc", "mnt", "proc", "root", "run", "sbin", "sys", "test", "tmp",
+           "usr", "usr/bin", "usr/sbin", "var")
+CONSOLE = (5, 1)  # Documentation/admin-guide/devices.txt: /dev/console, for init's first words
+
+
+class Archive:
+    """A cpio archive as Linux takes it (Documentation/driver-api/early-userspace)."""
+
+    def __init__(self):
+        self.parts, self.size, self.inode = [], 0, 0
+
+    def add(self, name, mode, data=b"", device=(0, 0)):
+        self.inode += 1
+        name = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name), 0)
+        for part in (b"070701" + b"".join(b"%08x" % f for f in fields) + name, data):
+            part += b"\0" * (-(self.size + len(part)) % 4)
+            self.parts.append(part)
+            self.size += len(part)
+
+    def bytes(self):
+        self.add("TRAILER!!!", 0)
+        return b"".join(self.parts)
+
+
+def add_tree(archive, top, prefix=""):
+    for folder, folders, files in os.walk(top):
+        folders.sort()
+        at = os.path.normpath(os.path.join(prefix, os.path.relpath(folder, top)))
+        for name in folders:
+            path = os.path.normpath(os.path.join(at, name))
+            if path not in FOLDERS:
+                archive.add(path, stat.S_IFDIR | 0o755)
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            with open(path, "rb") as f:
+                archive.add(os.path.normpath(os.path.join(at, name)), stat.S_IFREG | mode,
+                            f.read())
+
+
+def make(name="initrd.cpio", trees=()):
+    """build/NAME, with the folders TREES ((path, place in the archive)...) besides."""
+    busybox = foreign_file("busybox-static", "arm64", ["/bin/busybox", "/usr/bin/busybox"])
+    archive = Archive()
+    for folder in FOLDERS:
+        archive.add(folder, stat.S_IFDIR | (0o1777 if folder == "tmp" else 0o755))
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
+    with open(busybox, "rb") as f:
+        archive.add("bin/busybox", stat.S_IFREG | 0o755, f.read())
+    archive.add("bin/sh", stat.S_IFLNK | 0o777, b"busybox")
+    for top, place in ((os.path.join(ROOT, "board", "initrd"), ""), *trees):
+        if not os.path.isdir(top):
+            raise Failure(f"{top} is missing: this is not a whole copy of the project")
+        add_tree(archive, top, place)
+    data = archive.bytes()
+    os.makedirs(BUILD, exist_ok=True)
+    path = os.path.join(BUILD, name)
+    if not os.path.exists(path) or hashlib.sha256(data).digest() != digest(path):
+        with open(path + ".new", "wb") as f:
+            f.write(data)
+        os.rename(path + ".new", path)
+        say(f"initial RAM disk: {len(data) >> 10} KiB")
+    return path
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).digest()

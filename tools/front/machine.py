@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""The QEMU machine: its command line, a run at the terminal, and an unattended run."""
+import os
+import re
+import select
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from say import Failure, say
+
+# A prompt, and busybox's question where the cursor is.
+PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]{0,60}[#>$] (?:\x1b\[6n)?$")
+
+
+@dataclass
+class Machine:
+    image: str
+    initrd: str = None
+    append: str = ""
+    disks: list = field(default_factory=list)
+    forwards: list = field(default_factory=list)
+    smp: int = 1
+    mem: str = "1G"
+    gic: int = 2
+    cpu: str = "cortex-a72"
+    el2: bool = False
+    icount: bool = False
+    extra: list = field(default_factory=list)
+
+    def command(self, serial=("-serial", "mon:stdio")):
+        argv = ["qemu-system-aarch64", "-machine",
+                f"virt,gic-version={self.gic}" + (",virtualization=on" if self.el2 else ""),
+                "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.mem, "-nographic", *serial,
+                "-global", "virtio-mmio.force-legacy=false", "-kernel", self.image]
+        if self.initrd:
+            argv += ["-initrd", self.initrd]
+        if self.append:
+            argv += ["-append", self.append]
+        if self.icount:
+            argv += ["-icount", "shift=0,sleep=off"]
+        net = "user,id=net"
+        for host, guest in self.forwards:
+            net += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
+        argv += ["-netdev", net, "-device", "virtio-net-device,netdev=net",
+                 "-device", "virtio-rng-device"]
+        for n, disk in enumerate(self.disks):
+            with open(disk, "rb") as f:
+                kind = "qcow2" if f.read(4) == b"QFI\xfb" else "raw"
+            name = disk.replace(",", ",,")
+            argv += ["-drive", f"if=none,id=disk{n},format={kind},file={name}",
+                     "-device", f"virtio-blk-device,drive=disk{n}"]
+        return argv + self.extra
+
+
+def check_file(path, what):
+    if not os.path.isfile(path):
+        raise Failure(f"{what} {path}: there is no such file")
+    if not os.access(path, os.R_OK):
+        raise Failure(f"{what} {path}: not readable")
+
+
+def attended(machine, timeout=None):
+    """QEMU takes over this terminal; returns its exit code."""
+    say("starting QEMU. To leave it: Ctrl-a x. To its monitor and back: Ctrl-a c.")
+    # Ctrl-C is the guest's: QEMU turns the terminal's signals off, and we ignore what comes
+    # before it has done so.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run(machine.command(), timeout=timeout).returncode
+    except subprocess.TimeoutExpired as e:
+        raise Failure(f"the guest did not end within {timeout} s (--timeout): stopped") from e
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Guest:
+    """A running machine whose console is ours: read what it says, type, wait for the end."""
+
+    def __init__(self, machine, echo=None):
+        self.output = bytearray()
+        self.echo = echo
+        try:
+            self.job = subprocess.Popen(machine.command(("-serial", "stdio", "-monitor", "none")),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, bufsize=0)
+        except FileNotFoundError as e:
+            raise Failure("qemu-system-aarch64 is missing: apt install qemu-system-arm") from e
+        os.set_blocking(self.job.stdout.fileno(), False)
+        self.wait_for = selectors.DefaultSelector()
+        self.wait_for.register(self.job.stdout, selectors.EVENT_READ)
+        self.ended = False
+
+    def pump(self, seconds):
+        """Take what the guest says for at most so long; False when it has ended."""
+        if self.ended or not self.wait_for.select(max(0, seconds)):
+            return not self.ended
+        data = self.job.stdout.read(65536)
+        if data == b"":
+            self.ended = True
+            self.job.wait()
+        elif data:
+            self.output += data
+            if self.echo:
+                self.echo.write(data)
+                self.echo.flush()
+        return not self.ended
+
+    def type(self, data):
+        try:
+            self.job.stdin.write(data)
+        except BrokenPipeError:
+            pass
+
+    def expect(self, pattern, seconds, start=0):
+        """Wait until the output from START on matches; the match, or None."""
+        end = time.monotonic() + seconds
+        while True:
+            match = re.compile(pattern).search(self.output, start)
+            if match or self.ended or time.monotonic() >= end:
+                return match
+            self.pump(min(1, end - time.monotonic()))
+
+    def finish(self, seconds):
+        """Wait for the end; True if it came by itself."""
+        end = time.monotonic() + seconds
+        while not self.ended and time.monotonic() < end:
+            self.pump(min(1, end - time.monotonic()))
+        return self.ended
+
+    def kill(self):
+        if self.job.poll() is None:
+            self.job.kill()
+            self.job.wait()
+
+
+def unattended(machine, timeout):
+    """No terminal: standard input is typed at the prompt, and its end ends the guest's shell.
+
+    Returns 0 if the guest ended by itself, QEMU's code if that failed, 124 on the limit.
+    """
+    guest = Guest(machine, echo=sys.stdout.buffer)
+    end = time.monotonic() + timeout
+    pending, closed, answered = b"", False, -1
+    try:
+        while time.monotonic() < end:
+            if not guest.pump(0.2):
+                return guest.job.returncode
+            while not closed and select.select([sys.stdin], [], [], 0)[0]:
+                data = os.read(sys.stdin.fileno(), 65536)
+                closed = not data
+                pending += data
+            # A line goes in when the guest asks for one: what is typed earlier, a driver
+            # that is just starting may throw away.
+            if len(guest.output) == answered or not PROMPT.search(bytes(guest.output[-80:])):
+                continue
+            line, newline, rest = pending.partition(b"\n")
+            if newline or (line and closed):
+                guest.type(line + b"\r")
+                pending = rest
+            elif closed:
+                guest.type(b"\x04")
+            else:
+                continue
+            answered = len(guest.output)
+        print(flush=True)
+        say(f"the guest did not end within {timeout} s (--timeout): stopped")
+        return 124
+    finally:
+        guest.kill()
