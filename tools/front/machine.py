@@ -47,7 +47,8 @@ class Machine:
             net += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
         argv += ["-netdev", net, "-device", "virtio-net-device,netdev=net",
                  "-device", "virtio-rng-device"]
-        for n, disk in enumerate(self.disks):
+        # virt hands out its virtio slots from the top, Linux finds them from the bottom.
+        for n, disk in reversed(list(enumerate(self.disks))):
             with open(disk, "rb") as f:
                 kind = "qcow2" if f.read(4) == b"QFI\xfb" else "raw"
             name = disk.replace(",", ",,")

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""./ouzel test: build everything, run every test, count the results."""
+import json
+import os
+import subprocess
+import time
+
+import build
+import initrd
+import packages
+from say import BUILD, LOGS, ROOT, Failure, say, short
+
+
+class Count:
+    def __init__(self):
+        self.passed, self.failed = 0, []
+
+    def add(self, name, why=None):
+        if why is None:
+            self.passed += 1
+        else:
+            self.failed.append((name, why))
+
+
+def attempt(count, name, action):
+    """A build as a test: it fails, the others go on."""
+    try:
+        result = action()
+    except Failure as e:
+        count.add(name, str(e))
+        print(f"ouzel: {e}", flush=True)
+        return None
+    count.add(name)
+    return result
+
+
+def ctest(count, preset, only, full):
+    """Run one preset's tests; every result that they left counts, and one that is missing."""
+    folder = os.path.join(BUILD, preset)
+    select = ["--test-dir", folder]
+    if only:
+        select += ["-R", only]
+    if not full:
+        select += ["-LE", "full"]
+    listing = subprocess.run(["ctest", *select, "--show-only=json-v1"], stdout=subprocess.PIPE,
+                             text=True, check=False)
+    if listing.returncode:
+        count.add(f"{preset}: ctest", "can't list its tests")
+        return
+    names = [test["name"] for test in json.loads(listing.stdout)["tests"]]
+    for name in names:
+        for stale in (name, name + ".log"):
+            path = os.path.join(folder, "results", stale)
+            if os.path.exists(path):
+                os.remove(path)
+    say(f"{preset}: {len(names)} test programs")
+    os.makedirs(LOGS, exist_ok=True)
+    start = time.monotonic()
+    with open(os.path.join(LOGS, f"ctest-{preset}.log"), "w") as log:
+        job = subprocess.Popen(["ctest", *select, "-j", str(os.cpu_count()),
+                                "--output-on-failure", "--no-tests=ignore"], cwd=ROOT,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace")
+        for line in job.stdout:
+            log.write(line)
+            # ctest's own lines tell the progress; a failing test's output comes, too.
+            if not line.startswith(("Internal ctest", "Test project", "      Start")):
+                print(line, end="", flush=True)
+        job.wait()
+    for name in names:
+        path = os.path.join(folder, "results", name)
+        if not os.path.exists(path):
+            count.add(name, "did not run, or was stopped: " + short(LOGS)
+                      + f"/ctest-{preset}.log")
+            continue
+        with open(path) as f:
+            for line in f.read().splitlines():
+                verdict, _, rest = line.partition(" ")
+                test, _, why = rest.partition(": ")
+                count.add(f"{name}: {test}", why if verdict == "FAILED" else None)
+    say(f"{preset}: tests took {time.monotonic() - start:.0f} s")
+
+
+def run(full=False, only=None):
+    packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.CLANG,
+                    packages.TESTING)
+    count = Count()
+    # The short ones first, so that what is quickly broken is quickly said.
+    if attempt(count, "build host tests", build.host):
+        ctest(count, "host", only, full)
+    attempt(count, "build with clang", lambda: build.cross("clang"))
+    if attempt(count, "build with gcc", build.cross):
+        attempt(count, "initial RAM disk", initrd.make)
+        attempt(count, "build Linux image", lambda: build.image("linux"))
+        if full:
+            attempt(count, "build native Linux", lambda: build.linux("native"))
+        ctest(count, "gcc", only, full)
+    print(build.sizes(), flush=True)
+    for name, why in count.failed:
+        print(f"FAILED {name}: {why}")
+    print(f"{count.passed} passed, {len(count.failed)} failed", flush=True)
+    return 1 if count.failed else 0

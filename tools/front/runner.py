@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Run one test program, in QEMU or here, and write its results (test/README.md) to a file.
+
+The file has a line per result, "ok name" or "FAILED name: why"; beside it, with .log, is all
+that the program said. Exit code 0 if nothing failed.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+
+import initrd
+from machine import Guest, Machine
+from say import ROOT, Failure
+
+LINE = re.compile(r"^TEST (\S+): (ok|n/a|FAILED)\b *(.*?)\s*$", re.M)
+END = re.compile(r"^TESTS (\d+)\s*$", re.M)
+# What a test is called in its source: C's TEST(name), the shell's check name, cmocka's list.
+NAMES = {".c": re.compile(r"^TEST\((\w+)\)", re.M), ".sh": re.compile(r"^\s*check (\w+) ", re.M)}
+CMOCKA = re.compile(r"cmocka_unit_test\w*\(\s*(\w+)")
+
+
+class Results:
+    def __init__(self):
+        self.lines, self.failed, self.seen = [], 0, set()
+
+    def add(self, name, verdict, why=""):
+        self.seen.add(name)
+        if verdict == "FAILED":
+            self.failed += 1
+            self.lines.append(f"FAILED {name}: {why or 'no reason given'}")
+        elif verdict == "ok":
+            self.lines.append(f"ok {name}")
+
+    def missing(self, names, why):
+        for name in names:
+            if name not in self.seen:
+                self.add(name, "FAILED", why)
+
+
+def expected(files, pattern=None):
+    names = []
+    for file in files:
+        with open(file) as f:
+            names += (pattern or NAMES[os.path.splitext(file)[1]]).findall(f.read())
+    return names
+
+
+def clean(output):
+    """A guest's output as text: no carriage returns, no terminal control."""
+    text = bytes(output).decode(errors="replace").replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def judge(results, text, names, ended, what):
+    for name, verdict, why in LINE.findall(text):
+        results.add(name, verdict, why)
+    why = "did not run"
+    crash = re.search(r"^.*\b(panic|PANIC|Kernel panic|crashed|Oops)\b.*$", text, re.M)
+    if crash:
+        why += f"; {crash.group(0).strip()}"
+    elif not ended:
+        why += f"; {what} did not end in time"
+    results.missing(names, why)
+    end = END.search(text)
+    if not end:
+        results.add("the_end", "FAILED", "no final line: " + why)
+    elif int(end.group(1)) != len(LINE.findall(text)):
+        results.add("the_end", "FAILED", f"{end.group(1)} tests announced, "
+                    f"{len(LINE.findall(text))} seen")
+
+
+def make_machine(args, **more):
+    return Machine(image=args.image, smp=args.smp, gic=args.gic, cpu=args.cpu, mem=args.mem,
+                   el2=args.el2, **more)
+
+
+def native(args, results):
+    guest = Guest(make_machine(args))
+    try:
+        ended = guest.finish(args.limit)
+    finally:
+        guest.kill()
+    judge(results, clean(guest.output), expected(args.names), ended, "the machine")
+    return clean(guest.output)
+
+
+def test_ramdisk():
+    """The initial RAM disk with test/linux in /test, and built programs in /test/bin."""
+    trees = [(os.path.join(ROOT, "test", "linux"), "test")]
+    return initrd.make(f"initrd-test-{os.getpid()}.cpio", trees)
+
+
+def linux(args, results):
+    ramdisk = test_ramdisk()
+    script = "/test/" + os.path.basename(args.names[0])
+    guest = Guest(make_machine(args, initrd=ramdisk,
+                               append=f"console=ttyAMA0 panic=5 ouzel.test={script}"))
+    try:
+        ended = guest.finish(args.limit)
+    finally:
+        guest.kill()
+        os.remove(ramdisk)
+    judge(results, clean(guest.output), expected(args.names), ended, "Linux")
+    return clean(guest.output)
+
+
+def console(args, results):
+    sys.path.insert(0, os.path.join(ROOT, "test", "linux"))
+    import console as tests
+    ramdisk = test_ramdisk()
+    text = ""
+    try:
+        for name in [n for n in vars(tests) if n.startswith("test_")]:
+            guest = Guest(make_machine(args, initrd=ramdisk, append="console=ttyAMA0 panic=5"))
+            try:
+                why = getattr(tests, name)(guest)
+            finally:
+                guest.kill()
+            text += f"---- {name}\n{clean(guest.output)}\n"
+            results.add(name[5:], "FAILED" if why else "ok", why or "")
+    finally:
+        os.remove(ramdisk)
+    return text
+
+
+def host(args, results):
+    try:
+        run = subprocess.run([args.program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, timeout=args.limit, errors="replace")
+        text, code = run.stdout, run.returncode
+    except subprocess.TimeoutExpired as e:
+        text, code = (e.stdout or b"").decode(errors="replace"), "time-out"
+    for verdict, name in re.findall(r"^\[ +(OK|FAILED) +\] (\w+)", text, re.M):
+        if name not in results.seen:
+            results.add(name, "ok" if verdict == "OK" else "FAILED", "see the log")
+    results.missing(expected(args.names, CMOCKA), f"did not run; exit code {code}")
+    if code and not results.failed:
+        results.add("exit_code", "FAILED", str(code))
+    return text
+
+
+def command(args, results):
+    run = subprocess.run([sys.executable, "-B", args.script], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    name = os.path.splitext(os.path.basename(args.script))[0]
+    results.add(name, "FAILED" if run.returncode else "ok", run.stdout.strip())
+    return run.stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", help="where to write")
+    parser.add_argument("--limit", type=int, default=300, help="seconds that only a hang takes")
+    parser.add_argument("kind", choices=("native", "linux", "console", "host", "command"))
+    parser.add_argument("--image")
+    parser.add_argument("--names", nargs="*", default=[], help="sources that name the tests")
+    parser.add_argument("--program")
+    parser.add_argument("--script")
+    parser.add_argument("--smp", type=int, default=1)
+    parser.add_argument("--gic", type=int, default=2)
+    parser.add_argument("--cpu", default="cortex-a72")
+    parser.add_argument("--mem", default="1024M")
+    parser.add_argument("--el2", action="store_true")
+    args = parser.parse_args()
+
+    results, text = Results(), ""
+    start = time.monotonic()
+    try:
+        if args.image and not os.path.exists(args.image):
+            raise Failure(f"{args.image} is missing: build it first (./ouzel image)")
+        text = globals()[args.kind](args, results)
+    except Failure as e:
+        results.missing(expected(args.names) or ["start"], str(e))
+    os.makedirs(os.path.dirname(args.results), exist_ok=True)
+    with open(args.results + ".log", "w") as f:
+        f.write(text)
+    with open(args.results, "w") as f:
+        f.write("".join(line.replace("\n", " ") + "\n" for line in results.lines))
+    for line in results.lines:
+        if line.startswith("FAILED"):
+            print(line)
+    passed = len(results.lines) - results.failed
+    print(f"{passed} passed, {results.failed} failed, {time.monotonic() - start:.0f} s; "
+          f"all of it: {os.path.relpath(args.results, ROOT)}.log")
+    if results.failed:
+        print("\n".join(text.splitlines()[-20:]))
+    return 1 if results.failed else 0
+
+
+sys.exit(main())
