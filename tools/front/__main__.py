@@ -120,9 +120,11 @@ def parser():
     bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
     image = command("image", "Make a boot image.", compiled)
     image.add_argument("--native", action="store_true", help="Ouzel's own shell, no Linux")
-    command("debug", "Start QEMU stopped at its first instruction, with gdb attached, the "
+    debug = command("debug", "Start QEMU stopped at its first instruction, with gdb attached, the "
             "kernel's, pager's and Linux's symbols loaded, and commands to look at Ouzel: "
             "see docs/debugging.md.", hardware, system, compiled)
+    debug.add_argument("--execute", action="append", metavar="COMMAND",
+                       help="run this gdb command and end; repeatable")
     clean = command("clean", "Remove what was built.")
     clean.add_argument("--all", action="store_true",
                        help="also Linux, downloaded packages and Debian root file systems")

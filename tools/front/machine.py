@@ -78,6 +78,12 @@ def attended(machine, timeout=None):
         signal.signal(signal.SIGINT, before)
 
 
+def clean(output):
+    """A guest's output as text: no carriage returns, no terminal control."""
+    text = bytes(output).decode(errors="replace").replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
 class Guest:
     """A running machine whose console is ours: read what it says, type, wait for the end."""
 

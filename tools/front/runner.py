@@ -12,7 +12,7 @@ import sys
 import time
 
 import initrd
-from machine import Guest, Machine
+from machine import Guest, Machine, clean
 from say import ROOT, Failure
 
 LINE = re.compile(r"^TEST (\S+): (ok|n/a|FAILED)\b *(.*?)\s*$", re.M)
@@ -46,12 +46,6 @@ def expected(files, pattern=None):
         with open(file) as f:
             names += (pattern or NAMES[os.path.splitext(file)[1]]).findall(f.read())
     return names
-
-
-def clean(output):
-    """A guest's output as text: no carriage returns, no terminal control."""
-    text = bytes(output).decode(errors="replace").replace("\r", "")
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def judge(results, text, names, ended, what):
