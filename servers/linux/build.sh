@@ -179,6 +179,24 @@ configure() {
         echo "$state" >"$out/configured"
 }
 
+# Modules as a disk has them, in build/linux/KIND/modules/lib/modules: where the initial RAM disk
+# and Debian's root take them from.
+install_modules() {
+        local out=$1 state
+        state=$(find "$out" -path "$out/modules" -prune -o \( -name '*.ko' -o -name modules.order \) \
+                -printf '%P %s %T@\n' | sort | sha256sum)
+        [ "$(cat "$out/modules.installed" 2>/dev/null)" = "$state" ] && return
+        rm -rf "$out/modules"
+        run_make "$out" INSTALL_MOD_PATH="$out/modules" INSTALL_MOD_STRIP=1 modules_install \
+                >"$out/modules.log" 2>&1 || {
+                tail -n 20 "$out/modules.log" >&2
+                die "installing modules failed; everything it said: $out/modules.log"
+        }
+        # These point into the build, and are of no use on another machine.
+        rm -f "$out"/modules/lib/modules/*/build "$out"/modules/lib/modules/*/source
+        echo "$state" >"$out/modules.installed"
+}
+
 build_one() {
         local kind=$1 out=$build/$1 text targets=Image
         mkdir -p "$out"
@@ -192,6 +210,7 @@ build_one() {
         # A full build tells the next one how much there is to do.
         n=$(grep -c '^  [A-Z]' "$out/make.log" || true)
         [ "$n" -gt "$(cat "$out/objects" 2>/dev/null || echo 0)" ] && echo "$n" >"$out/objects"
+        [ "$targets" = Image ] || install_modules "$out"
         say "$out/arch/arm64/boot/Image, $(stat -c %s "$out/arch/arm64/boot/Image") bytes"
 }
 

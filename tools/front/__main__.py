@@ -163,7 +163,8 @@ def make_machine(args):
         words.append(args.append)
     return machine.Machine(image=kernel, initrd=ramdisk, append=" ".join(words).strip(),
                            disks=disks, forwards=args.forward, smp=args.smp, mem=args.mem,
-                           gic=args.gic, cpu=args.cpu, el2=args.el2, icount=args.icount)
+                           gic=args.gic, cpu=args.cpu, el2=args.el2, icount=args.icount,
+                           goodbye=b"poweroff\r" if args.root else b"\x04")
 
 
 def run(args):

@@ -29,6 +29,7 @@ class Machine:
     cpu: str = "cortex-a72"
     el2: bool = False
     icount: bool = False
+    goodbye: bytes = b"\x04"  # what, typed at the prompt, makes an unattended guest end
     extra: list = field(default_factory=list)
 
     def command(self, serial=("-serial", "mon:stdio")):
@@ -145,7 +146,7 @@ class Guest:
 
 
 def unattended(machine, timeout):
-    """No terminal: standard input is typed at the prompt, and its end ends the guest's shell.
+    """No terminal: standard input is typed at the prompt, and its end ends the guest.
 
     Returns 0 if the guest ended by itself, QEMU's code if that failed, 124 on the limit.
     """
@@ -169,7 +170,7 @@ def unattended(machine, timeout):
                 guest.type(line + b"\r")
                 pending = rest
             elif closed:
-                guest.type(b"\x04")
+                guest.type(machine.goodbye)
             else:
                 continue
             answered = len(guest.output)

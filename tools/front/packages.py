@@ -27,7 +27,7 @@ LINUX = {
     "make": "builds Linux", "bc": "builds Linux", "bison": "builds Linux",
     "flex": "builds Linux", "libssl-dev": "builds Linux", "libelf-dev": "builds Linux",
     "patch": "applies the port", "perl": "builds Linux", "ccache": "makes the next build short",
-    "cpio": "builds Linux",
+    "cpio": "builds Linux", "kmod": "lists Linux's modules",
 }
 RUNNING = {"qemu-system-arm": "the machine"}
 CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools"}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""A Debian root file system for --root debian: made once, then kept, and what is changed in it
+stays, as on any disk. `rm build/debian/root.img` starts afresh."""
+import os
+import re
+
+import packages
+from say import BUILD, Failure, say, short, step
+
+SIZE = "6G"  # a sparse file: takes what is in it
+PACKAGES = """
+    systemd systemd-sysv dbus udev login passwd util-linux kmod procps less vim-tiny
+    iproute2 iputils-ping wget curl ca-certificates netcat-openbsd openssh-client
+    e2fsprogs file man-db python3 libpython3.11-testsuite gcc libc6-dev make git sqlite3 gdb strace
+    stress-ng
+""".split()
+
+
+def image():
+    path = os.path.join(BUILD, "debian", "root.img")
+    if os.path.exists(path):
+        return path
+    packages.ensure(packages.DEBIAN_ROOT)
+    sources = packages.machine_sources()
+    release = [suite for _, suite, codename in sources if suite == codename]
+    if not release:
+        raise Failure("no Debian release among this machine's apt sources (apt-get "
+                      "indextargets), so there is nothing to make a root file system of")
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    listing = os.path.join(folder, "sources.list")
+    with open(listing, "w") as f:
+        f.write(packages.source_lines(sources))
+    proxies = re.findall(r"^(Acquire::\w+::Proxy \".+\";)$",
+                         packages.query("apt-config", "dump"), re.M)
+    say(f"making a Debian {release[0]} root file system for arm64: {len(PACKAGES)} packages and "
+        "what they need, from this machine's apt sources; about 10 minutes, once")
+    root = packages.as_root("making a root file system (device files, owners)")
+    step("Debian root file system", root + [
+        os.path.join(os.path.dirname(__file__), "debian-root.sh"), release[0], listing, folder,
+        path, SIZE, f"{os.getuid()}:{os.getgid()}", ",".join(PACKAGES), *proxies], "debian-root")
+    say(f"{short(path)}: {os.stat(path).st_blocks * 512 >> 20} MiB; log in as root, the password "
+        "is 'ouzel'")
+    return path
