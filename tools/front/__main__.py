@@ -142,20 +142,20 @@ def make_machine(args):
         raise Failure("--native starts no Linux: --initrd, --root and --disk mean nothing then")
     packages.ensure(packages.BUILDING, packages.RUNNING,
                     {} if args.native else packages.LINUX)
-    disks, words = list(args.disk), []
-    ramdisk = None
-    if args.root:
-        import debian
-        disks.insert(0, debian.image())
-        words += ["root=/dev/vda", "rw"]
-    elif not args.native:
-        ramdisk = args.initrd or initrd.make()
+    kind = "native" if args.baseline else "ouzel"
     if args.native:
         kernel = build.image("native", args.compiler)
     elif args.baseline:
         kernel = build.linux("native")
     else:
         kernel = build.image("linux", args.compiler)
+    disks, words, ramdisk = list(args.disk), [], None
+    if args.root:
+        import debian
+        disks = [debian.image()] + disks + debian.modules(kind)
+        words += ["root=/dev/vda", "rw"]
+    elif not args.native:
+        ramdisk = args.initrd or initrd.make(kind)
     if not args.native:
         words = ["console=ttyAMA0", "panic=5"] + words
         if not sys.stdin.isatty() and not args.initrd and not args.root:

@@ -90,8 +90,8 @@ def run(full=False, only=None):
         ctest(count, "host", only, full)
     attempt(count, "build with clang", lambda: build.cross("clang"))
     if attempt(count, "build with gcc", build.cross):
-        attempt(count, "initial RAM disk", initrd.make)
         attempt(count, "build Linux image", lambda: build.image("linux"))
+        attempt(count, "initial RAM disk", lambda: initrd.make("ouzel"))
         if full:
             attempt(count, "build native Linux", lambda: build.linux("native"))
         ctest(count, "gcc", only, full)

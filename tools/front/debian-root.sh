@@ -46,7 +46,12 @@ cat >"$root/etc/hosts" <<END
 127.0.1.1 ouzel
 ::1 localhost
 END
-echo '/dev/vda / ext4 defaults,errors=remount-ro 0 1' >"$root/etc/fstab"
+# ./ouzel adds a disk with the modules of the Linux that it starts.
+mkdir -p "$root/usr/lib/modules"
+cat >"$root/etc/fstab" <<END
+/dev/vda / ext4 defaults,errors=remount-ro 0 1
+LABEL=modules /usr/lib/modules ext4 ro,nofail,x-systemd.device-timeout=5 0 0
+END
 cat >"$root/etc/systemd/network/ether.network" <<END
 [Match]
 Type=ether

@@ -42,3 +42,16 @@ def image():
     say(f"{short(path)}: {os.stat(path).st_blocks * 512 >> 20} MiB; log in as root, the password "
         "is 'ouzel'")
     return path
+
+
+def modules(kind):
+    """A small disk with the modules of one build of Linux; fstab finds it by its label."""
+    top = os.path.join(BUILD, "linux", kind)
+    tree, path = os.path.join(top, "modules", "lib", "modules"), os.path.join(top, "modules.img")
+    if not os.path.isdir(tree):
+        return []
+    stamp = os.path.join(top, "modules.installed")
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(stamp):
+        step("disk with Linux's modules", ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "modules",
+                                           "-d", tree, path, "64M"], "modules-image")
+    return [path]

@@ -5,10 +5,10 @@ import os
 import stat
 
 from packages import foreign_file
-from say import BUILD, ROOT, Failure, say
+from say import BUILD, ROOT, Failure, say, short
 
-FOLDERS = ("bin", "dev", "etc", "mnt", "proc", "root", "run", "sbin", "sys", "test", "tmp",
-           "usr", "usr/bin", "usr/sbin", "var")
+FOLDERS = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sbin",
+           "sys", "test", "tmp", "usr", "usr/bin", "usr/sbin", "var")
 CONSOLE = (5, 1)  # Documentation/admin-guide/devices.txt: /dev/console, for init's first words
 
 
@@ -48,8 +48,13 @@ def add_tree(archive, top, prefix=""):
                             f.read())
 
 
-def make(name="initrd.cpio", trees=()):
-    """build/NAME, with the folders TREES ((path, place in the archive)...) besides."""
+def make(kind, name=None, trees=()):
+    """An initial RAM disk with the modules of one build of Linux ("ouzel", "native").
+
+    build/NAME, with the folders TREES ((path, place in the archive)...) besides.
+    """
+    name = name or f"initrd-{kind}.cpio"
+    modules = os.path.join(BUILD, "linux", kind, "modules", "lib", "modules")
     busybox = foreign_file("busybox-static", "arm64", ["/bin/busybox", "/usr/bin/busybox"])
     archive = Archive()
     for folder in FOLDERS:
@@ -62,6 +67,8 @@ def make(name="initrd.cpio", trees=()):
         if not os.path.isdir(top):
             raise Failure(f"{top} is missing: this is not a whole copy of the project")
         add_tree(archive, top, place)
+    if os.path.isdir(modules):
+        add_tree(archive, modules, "lib/modules")
     data = archive.bytes()
     os.makedirs(BUILD, exist_ok=True)
     path = os.path.join(BUILD, name)
@@ -69,7 +76,7 @@ def make(name="initrd.cpio", trees=()):
         with open(path + ".new", "wb") as f:
             f.write(data)
         os.rename(path + ".new", path)
-        say(f"initial RAM disk: {len(data) >> 10} KiB")
+        say(f"initial RAM disk: {short(path)}, {len(data) >> 10} KiB")
     return path
 
 

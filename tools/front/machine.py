@@ -152,7 +152,7 @@ def unattended(machine, timeout):
     """
     guest = Guest(machine, echo=sys.stdout.buffer)
     end = time.monotonic() + timeout
-    pending, closed, answered = b"", False, -1
+    pending, closed, ending, answered = b"", False, False, -1
     try:
         while time.monotonic() < end:
             if not guest.pump(0.2):
@@ -169,8 +169,9 @@ def unattended(machine, timeout):
             if newline or (line and closed):
                 guest.type(line + b"\r")
                 pending = rest
-            elif closed:
+            elif closed and not ending:
                 guest.type(machine.goodbye)
+                ending = True
             else:
                 continue
             answered = len(guest.output)

@@ -81,14 +81,15 @@ def native(args, results):
     return clean(guest.output)
 
 
-def test_ramdisk():
-    """The initial RAM disk with test/linux in /test, and built programs in /test/bin."""
+def test_ramdisk(args):
+    """The initial RAM disk with test/linux in /test besides."""
     trees = [(os.path.join(ROOT, "test", "linux"), "test")]
-    return initrd.make(f"initrd-test-{os.getpid()}.cpio", trees)
+    kind = "ouzel" if args.image.endswith(".img") else "native"
+    return initrd.make(kind, f"initrd-test-{os.getpid()}.cpio", trees)
 
 
 def linux(args, results):
-    ramdisk = test_ramdisk()
+    ramdisk = test_ramdisk(args)
     script = "/test/" + os.path.basename(args.names[0])
     guest = Guest(make_machine(args, initrd=ramdisk,
                                append=f"console=ttyAMA0 panic=5 ouzel.test={script}"))
@@ -104,7 +105,7 @@ def linux(args, results):
 def console(args, results):
     sys.path.insert(0, os.path.join(ROOT, "test", "linux"))
     import console as tests
-    ramdisk = test_ramdisk()
+    ramdisk = test_ramdisk(args)
     text = ""
     try:
         for name in [n for n in vars(tests) if n.startswith("test_")]:
