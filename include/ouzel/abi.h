@@ -10,7 +10,9 @@
 #ifndef OUZEL_ABI_H
 #define OUZEL_ABI_H
 
-#ifndef __ASSEMBLER__
+#if defined(__KERNEL__) && !defined(__ASSEMBLER__)
+#include <linux/types.h> /* the Linux server */
+#elif !defined(__ASSEMBLER__)
 #include <stdint.h>
 #endif
 

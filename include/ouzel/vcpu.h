@@ -20,6 +20,8 @@
  * masked = spsr.I, SP and x18 stay as they are. Of spsr only NZCV, SS, BTYPE, SSBS, DIT are
  * taken. The sync ring is drained and what is pending and not masked is delivered first.
  *
+ * vcpu_poll and vcpu_wait change no register but x0: they are part of unmasking and idling.
+ *
  * The kernel touches the block only from the vCPU's own core while the vCPU is not
  * executing, except sync_head, which whoever drains advances. So the server's single
  * stores and exclusives are atomic against the kernel; a plain read-modify-write is not.
@@ -63,9 +65,17 @@
  * element is idempotent, order-free, and safe against tables that were freed meanwhile.
  */
 struct vcpu_sync {
-        uint64_t va;    /* page aligned */
-        uint32_t space; /* capability slot; SLOT_SPACE is the server's own */
-        uint32_t pages; /* 4 KiB pages */
+        uint64_t va; /* page aligned */
+        union {
+                struct {
+                        uint32_t space; /* capability slot; SLOT_SPACE is the server's own */
+                        uint32_t pages; /* 4 KiB pages */
+                };
+                /* The kernel takes an element by exchanging this for 0, then reads the table.
+                 * Until then the server may extend it, by a compare-and-exchange with release:
+                 * so what it wrote to the table before is seen. */
+                uint64_t claim;
+        };
 };
 struct vcpu_block {
         uint8_t  pending, work, sync, reserved0[5];

@@ -239,8 +239,11 @@ void sync_drain(struct thread *t)
                 head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
         for (; head != tail; head++) {
                 struct vcpu_sync *e = &block->ring[head % SYNC_RING];
+                /* From here on the server adds a new one instead of extending it; and what
+                 * it wrote to its table before the last extension is read below. */
+                uint64_t claim = __atomic_exchange_n(&e->claim, 0, __ATOMIC_ACQ_REL);
                 vaddr_t va = READ_ONCE(e->va);
-                uint32_t slot = READ_ONCE(e->space), pages = READ_ONCE(e->pages);
+                uint32_t slot = (uint32_t)claim, pages = claim >> 32;
                 enum ouzel_error error;
                 struct cap *cap = cap_find(t->task, slot, CAP_SPACE, RIGHT_MANAGE, &error);
                 struct space *s = cap ? CONTAINER(cap->object, struct space, object) : NULL;
