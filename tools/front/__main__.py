@@ -158,8 +158,9 @@ def make_machine(args):
         ramdisk = args.initrd or initrd.make(kind)
     if not args.native:
         words = ["console=ttyAMA0", "panic=5"] + words
-        if not sys.stdin.isatty() and not args.initrd and not args.root:
-            words.append("ouzel.once")
+        if not args.initrd and not args.root:
+            lines, columns = shutil.get_terminal_size()[::-1]
+            words.append(f"ouzel.size={lines}x{columns}" if sys.stdin.isatty() else "ouzel.once")
         words.append(args.append)
     return machine.Machine(image=kernel, initrd=ramdisk, append=" ".join(words).strip(),
                            disks=disks, forwards=args.forward, smp=args.smp, mem=args.mem,
