@@ -138,7 +138,7 @@ def host(args, results):
 
 
 def command(args, results):
-    run = subprocess.run([sys.executable, "-B", args.script], stdin=subprocess.DEVNULL,
+    run = subprocess.run([args.script, *args.names], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     name = os.path.splitext(os.path.basename(args.script))[0]
     results.add(name, "FAILED" if run.returncode else "ok", run.stdout.strip())
@@ -151,7 +151,8 @@ def main():
     parser.add_argument("--limit", type=int, default=300, help="seconds that only a hang takes")
     parser.add_argument("kind", choices=("native", "linux", "console", "host", "command"))
     parser.add_argument("--image")
-    parser.add_argument("--names", nargs="*", default=[], help="sources that name the tests")
+    parser.add_argument("--names", nargs="*", default=[],
+                        help="sources that name the tests; what a script is given")
     parser.add_argument("--program")
     parser.add_argument("--script")
     parser.add_argument("--smp", type=int, default=1)
@@ -169,6 +170,7 @@ def main():
         text = globals()[args.kind](args, results)
     except Failure as e:
         results.missing(expected(args.names) or ["start"], str(e))
+        print(e)
     os.makedirs(os.path.dirname(args.results), exist_ok=True)
     with open(args.results + ".log", "w") as f:
         f.write(text)
