@@ -8,7 +8,7 @@ from packages import foreign_file
 from say import BUILD, ROOT, Failure, say, short
 
 FOLDERS = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sbin",
-           "sys", "test", "tmp", "usr", "usr/bin", "usr/sbin", "var")
+           "sys", "test", "test/bin", "tmp", "usr", "usr/bin", "usr/sbin", "var")
 CONSOLE = (5, 1)  # Documentation/admin-guide/devices.txt: /dev/console, for init's first words
 
 

@@ -52,7 +52,7 @@ def judge(results, text, names, ended, what):
     for name, verdict, why in LINE.findall(text):
         results.add(name, verdict, why)
     why = "did not run"
-    crash = re.search(r"^.*\b(panic|PANIC|Kernel panic|crashed|Oops)\b.*$", text, re.M)
+    crash = re.search(r"^.*(\bpanic\b(?!=)|PANIC|crashed|\bOops\b).*$", text, re.M)
     if crash:
         why += f"; {crash.group(0).strip()}"
     elif not ended:
@@ -82,15 +82,18 @@ def native(args, results):
 
 
 def test_ramdisk(args):
-    """The initial RAM disk with test/linux in /test besides."""
+    """The initial RAM disk with test/linux in /test, and programs in /test/bin, besides."""
     trees = [(os.path.join(ROOT, "test", "linux"), "test")]
+    if args.programs:
+        trees.append((args.programs, "test/bin"))
     kind = "ouzel" if args.image.endswith(".img") else "native"
     return initrd.make(kind, f"initrd-test-{os.getpid()}.cpio", trees)
 
 
 def linux(args, results):
     ramdisk = test_ramdisk(args)
-    script = "/test/" + os.path.basename(args.names[0])
+    name = os.path.basename(args.names[0])
+    script = "/test/bin/" + name[:-2] if name.endswith(".c") else "/test/" + name
     guest = Guest(make_machine(args, initrd=ramdisk,
                                append=f"console=ttyAMA0 panic=5 ouzel.test={script}"))
     try:
@@ -154,6 +157,7 @@ def main():
     parser.add_argument("--names", nargs="*", default=[],
                         help="sources that name the tests; what a script is given")
     parser.add_argument("--program")
+    parser.add_argument("--programs", help="a folder of Linux programs")
     parser.add_argument("--script")
     parser.add_argument("--smp", type=int, default=1)
     parser.add_argument("--gic", type=int, default=2)
@@ -176,9 +180,8 @@ def main():
         f.write(text)
     with open(args.results, "w") as f:
         f.write("".join(line.replace("\n", " ") + "\n" for line in results.lines))
-    for line in results.lines:
-        if line.startswith("FAILED"):
-            print(line)
+    bad = [line for line in results.lines if line.startswith("FAILED")]
+    print("\n".join(bad[:10] + [f"... and {len(bad) - 10} more"] * (len(bad) > 10)))
     passed = len(results.lines) - results.failed
     print(f"{passed} passed, {results.failed} failed, {time.monotonic() - start:.0f} s; "
           f"all of it: {os.path.relpath(args.results, ROOT)}.log")
