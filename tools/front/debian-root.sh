@@ -68,7 +68,7 @@ mkdir -p "$root/etc/systemd/system/serial-getty@.service.d" \
 cat >"$root/etc/systemd/system/serial-getty@.service.d/autologin.conf" <<'END'
 [Service]
 ExecStart=
-ExecStart=-/sbin/agetty -o '-p -f -- \\u' --keep-baud --autologin root 115200,57600,38400,9600 - $TERM
+ExecStart=-/sbin/agetty -o '-p -f -- \\u' --keep-baud --autologin root 115200 - $TERM
 END
 chroot "$root" systemctl enable systemd-networkd >/dev/null 2>&1
 echo root:ouzel | chroot "$root" chpasswd
