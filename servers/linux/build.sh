@@ -81,7 +81,8 @@ patched_files() {
 
 port() {
         local state patch file scratch=$build/patch
-        state=$(cd "$here" && find . \( -path './tree/*' -o -path './patches/*' \) -type f \
+        state=$(cd "$here" && find . ../../include/ouzel \( -path './tree/*' -o \
+                -path './patches/*' -o -path '*/include/ouzel/*' \) -type f \
                 -print0 | sort -z | xargs -0r sha256sum | sha256sum)
         [ "$(cat "$build/source.port" 2>/dev/null)" = "$state" ] && return
         rm -f "$build/source.port"
@@ -123,6 +124,12 @@ port() {
                 done <"$scratch.new"
                 cat "$scratch.new" >>"$scratch.files"
         fi
+        # The contract with the kernel: the same headers that it is built from.
+        for file in abi.h vcpu.h syscalls.def; do
+                mkdir -p "$scratch/arch/arm64/include/ouzel"
+                cp -p "$here/../../include/ouzel/$file" "$scratch/arch/arm64/include/ouzel/"
+                echo "arch/arm64/include/ouzel/$file" >>"$scratch.files"
+        done
         # What was the port's and no longer is goes back to what it was.
         sort "$build/source.files" | comm -23 - <(sort "$scratch.files") | while read -r file; do
                 if [ -e "$build/pristine/$file" ]; then

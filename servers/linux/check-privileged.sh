@@ -27,8 +27,10 @@ for file; do
         BEGIN {
                 n = split(allowed, line, "\n")
                 for (i = 1; i <= n; i++)
-                        if (split(line[i], f, "\t") == 3)
-                                what[++rules] = f[1], where_[rules] = f[1], which[rules] = f[2]
+                        if (split(line[i], f, "\t") == 3) {
+                                where[++rules] = f[1]
+                                which[rules] = f[2]
+                        }
         }
         /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]/, "", name); next }
         $2 ~ /^(mrs|msr|sys|sysl|tlbi|at|dc|ic|eret|eretaa|eretab|hvc|smc|dcps[123]|drps|wfi|wfit)$/ {
@@ -37,7 +39,7 @@ for file; do
                 sub(/[ \t]*\/\/.*/, "", arg)
                 if (fine(op, arg)) next
                 for (i = 1; i <= rules; i++)
-                        if (name ~ "^(" where_[i] ")$" && op ~ "^" which[i] "$") next
+                        if (name ~ "^(" where[i] ")$" && op ~ "^" which[i] "$") next
                 printf "%s: %s: %s %s\n", file, name, op, arg
                 bad++
         }

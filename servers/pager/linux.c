@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define MIB (1ul << 20)
-#define FDT_SIZE (128ul << 10)
+#define FDT_SIZE (2 * MIB) /* QEMU pads its tree to 1 MiB; Linux takes 2 at most */
 
 struct server_segment { uint64_t start, end, rights; };
 struct server_header { uint64_t magic, abi, entry, n; struct server_segment segment[8]; };
@@ -108,7 +108,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
                       uint64_t initrd, uint64_t initrd_size)
 {
         uint32_t lines[64];
-        int node, next, error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
+        int node, error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
 
         if (error) {
                 printf("pager: linux: device tree: %s\n", fdt_strerror(error));
@@ -117,8 +117,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         while (fdt_num_mem_rsv(fdt) > 0)
                 fdt_del_mem_rsv(fdt, 0);
         /* Top-level nodes: keep what we know, and what the manifest grants. */
-        for (node = fdt_first_subnode(fdt, 0); node >= 0; node = next) {
-                next = fdt_next_subnode(fdt, node);
+        for (node = fdt_first_subnode(fdt, 0); node >= 0; node = fdt_next_subnode(fdt, node)) {
                 const char *name = fdt_get_name(fdt, node, NULL);
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
                 if (type && !strcmp(type, "memory")) {
@@ -167,8 +166,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         /* CPUs: the vCPUs, in order. */
         int cpus = fdt_path_offset(fdt, "/cpus");
         unsigned n = 0;
-        for (node = fdt_first_subnode(fdt, cpus); node >= 0; node = next) {
-                next = fdt_next_subnode(fdt, node);
+        for (node = fdt_first_subnode(fdt, cpus); node >= 0; node = fdt_next_subnode(fdt, node)) {
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
                 if (!type || strcmp(type, "cpu"))
                         continue;
