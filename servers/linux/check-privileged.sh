@@ -15,7 +15,9 @@ objdump=${OUZEL_CROSS:-aarch64-linux-gnu-}objdump
 
 # function (regular expression), instruction (regular expression), reason
 allowed='
-__arm_smccc_(smc|hvc)|spectre_.*|arm_smccc_.*|has_spectre_.*|psci_.*|smccc_.*|kvm_.*	(smc|hvc)	no firmware: the conduit is "none" without a /psci node
+__arm_smccc_(smc|hvc)|spectre_.*|arm_smccc_.*|has_spectre_.*|psci_.*|smccc_.*|call_(smc|hvc)_arch_workaround_1|arch_get_random_seed_longs|kvm_init_hyp_services	(smc|hvc)	no firmware: without a /psci node the conduit is "none"
+spectre_v4_enable_mitigation	msr	SSBS is hidden in ID_AA64PFR1_EL1
+__delay	wfit	WFxT is hidden in ID_AA64ISAR2_EL1
 '
 
 status=0

@@ -16,6 +16,7 @@
 #include <asm/pgtable.h>
 #include <asm/sections.h>
 #include <asm/setup.h>
+#include <asm/virt.h>
 
 void __pi_map_range(u64 *pgd, u64 start, u64 end, u64 pa, pgprot_t prot,
 		    int level, pte_t *tbl, bool may_use_cont, u64 va_offset);
@@ -38,6 +39,7 @@ struct vcpu_block *__init ouzel_early_init(phys_addr_t fdt, phys_addr_t blocks,
 
 	kimage_voffset = (u64)_text - image;
 	__fdt_pointer = fdt;
+	__boot_cpu_mode[0] = BOOT_CPU_MODE_EL1;	/* as [1] is: no EL2 for us, no KVM */
 
 	/* The segments and rights of map_kernel(); INIT_DIR_SIZE counts on these cuts. */
 	next_table = __pa_symbol(init_pg_dir) + PAGE_SIZE;

@@ -10,7 +10,6 @@
 #include <asm/ouzel.h>
 #include <asm/ptrace.h>
 #include <asm/thread_info.h>
-#include <asm/virt.h>
 
 	__HEAD
 	/* The arm64 Image header. Whoever branches here has no Ouzel below it: stay. */
@@ -94,13 +93,3 @@ SYM_CODE_START(ouzel_secondary_entry)
 	bl	secondary_start_kernel
 	ASM_BUG()
 SYM_CODE_END(ouzel_secondary_entry)
-
-/* "EL1", both: there is no EL2 for us, and no KVM. */
-	.pushsection ".mmuoff.data.write", "aw"
-	.align	3
-SYM_DATA_START(__boot_cpu_mode)
-	.long	BOOT_CPU_MODE_EL1
-	.long	BOOT_CPU_MODE_EL1
-SYM_DATA_END(__boot_cpu_mode)
-SYM_DATA(__early_cpu_boot_status, .quad 0)
-	.popsection
