@@ -10,15 +10,14 @@ static bool region_holds(const struct region *r, uint64_t start, uint64_t end, u
                ((rights ^ r->rights) & REGION_DEVICE) == 0;
 }
 
-const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
-                                 uint32_t rights)
+static const struct region *region_search(struct region_set *set, uint64_t start, uint64_t end,
+                                          uint32_t rights)
 {
-        if (start >= end)
-                return NULL;
-        uint32_t hint = set->hint;
-        if (hint < set->n && region_holds(&set->r[hint], start, end, rights))
+        uint32_t hint = set->hint, n = set->n;
+
+        if (hint < n && region_holds(&set->r[hint], start, end, rights))
                 return &set->r[hint];
-        for (uint32_t i = 0; i < set->n; i++) {
+        for (uint32_t i = 0; i < n; i++) {
                 if (region_holds(&set->r[i], start, end, rights)) {
                         set->hint = i;
                         return &set->r[i];
@@ -27,24 +26,62 @@ const struct region *region_find(struct region_set *set, uint64_t start, uint64_
         return NULL;
 }
 
+const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
+                                 uint32_t rights)
+{
+        const struct region *found;
+        uint32_t version;
+
+        if (start >= end)
+                return NULL;
+        do {
+                version = __atomic_load_n(&set->version, __ATOMIC_ACQUIRE);
+                found = region_search(set, start, end, rights);
+                /* All that was read is read before the version is again. */
+                __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        } while ((version & 1) || version != __atomic_load_n(&set->version, __ATOMIC_RELAXED));
+        return found;
+}
+
+/* Between these two the version is odd, for all who see any of what is written. */
+static void change_begin(struct region_set *set)
+{
+        __atomic_store_n(&set->version, set->version + 1, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void change_end(struct region_set *set)
+{
+        __atomic_store_n(&set->version, set->version + 1, __ATOMIC_RELEASE);
+}
+
+/* They touch or overlap, and say the same of their pages. */
+static bool region_joins(const struct region *a, const struct region *b)
+{
+        return a->rights == b->rights && a->from == b->from && a->depth == b->depth &&
+               a->start <= b->end && b->start <= a->end;
+}
+
 bool region_add(struct region_set *set, struct region new)
 {
-        for (uint32_t i = 0; i < set->n; i++) {
+        change_begin(set);
+        for (uint32_t i = 0; i < set->n;) {
                 struct region *r = &set->r[i];
-                if (r->rights != new.rights || r->from != new.from || r->depth != new.depth)
+                if (!region_joins(r, &new)) {
+                        i++;
                         continue;
-                if (new.start <= r->end && r->start <= new.end) {
-                        if (new.start < r->start)
-                                r->start = new.start;
-                        if (new.end > r->end)
-                                r->end = new.end;
-                        return true;
                 }
+                if (r->start < new.start)
+                        new.start = r->start;
+                if (r->end > new.end)
+                        new.end = r->end;
+                *r = set->r[--set->n]; /* its neighbour may join, too */
         }
-        if (set->n == set->max)
-                return false;
-        set->r[set->n++] = new;
-        return true;
+        bool room = set->n < set->max;
+        if (room)
+                set->r[set->n++] = new;
+        change_end(set);
+        return room;
 }
 
 void region_cut(struct region_set *set, uint32_t i, uint64_t start, uint64_t end)
@@ -55,6 +92,7 @@ void region_cut(struct region_set *set, uint32_t i, uint64_t start, uint64_t end
         if (start >= r->end || end <= r->start)
                 return;
         upper.start = end;
+        change_begin(set);
         if (start > r->start) {
                 r->end = start;
                 if (end < upper.end && set->n < set->max)
@@ -64,6 +102,7 @@ void region_cut(struct region_set *set, uint32_t i, uint64_t start, uint64_t end
         } else {
                 *r = set->r[--set->n];
         }
+        change_end(set);
 }
 
 bool region_revoke(struct region_set *set, uint16_t from, uint64_t start, uint64_t end)

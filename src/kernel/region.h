@@ -5,6 +5,9 @@
  * A task's ownership is a set of regions. A region that was granted names the task that
  * granted it, and has a depth one greater than the region that it was cut from: so support
  * runs strictly downwards, and two tasks can't keep a revoked range alive between them.
+ *
+ * Changed by one at a time (the big lock); region_find may run meanwhile, and starts over then:
+ * it never sees half of a change.
  */
 #ifndef REGION_H
 #define REGION_H
@@ -25,13 +28,15 @@ struct region_set {
         struct region *r;
         uint32_t n, max;
         uint32_t hint; /* index of the last hit */
+        uint32_t version; /* odd while it is being changed */
 };
 
 /* One region that holds all of [start, end) with at least these rights, of exactly this
  * memory type (REGION_DEVICE in rights); NULL if there is none. */
 const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
                                  uint32_t rights);
-/* Add a region; false when the set is full. Merges with one that it extends. */
+/* Add a region; false when the set is full. Becomes one with those of its kind that it touches:
+ * what is owned in one piece can be mapped in one. */
 bool region_add(struct region_set *set, struct region r);
 /* Take [start, end) out of region i. Where a split finds no room the upper part goes too:
  * owning less is always safe. */
