@@ -5,12 +5,14 @@
  * usage: mkarchive OUT MANIFEST NAME=FILE...
  *
  * The manifest is checked by the pager's own parser, and every file that it names must be
- * among the arguments. Byte for byte the same for the same inputs.
+ * among the arguments. OUT is written only if all is well. Byte for byte the same for the
+ * same inputs.
  */
 #include "archive.h"
 #include "manifest.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,8 @@ static uint8_t *read_file(const char *path, size_t *size)
                 got = fread(data + n, 1, 1 << 20, f);
                 n += got;
         } while (got);
+        if (ferror(f)) /* a folder, for instance */
+                fail("mkarchive: can't read %s", path);
         fclose(f);
         *size = n;
         return data;
@@ -65,6 +69,38 @@ static void put(const char *name, const uint8_t *data, size_t size)
                 fputc(0, out);
 }
 
+/* The arguments NAME=FILE, once they have been looked at. */
+struct input { const char *name; uint8_t *data; size_t size; };
+
+static void check_inputs(const struct input *in, int n)
+{
+        for (int i = 0; i < n; i++) {
+                if (!strcmp(in[i].name, "manifest") || !strcmp(in[i].name, "TRAILER!!!"))
+                        fail("mkarchive: a file can't be called `%s`: the archive has its own",
+                             in[i].name);
+                for (int k = 0; k < i; k++)
+                        if (!strcmp(in[i].name, in[k].name))
+                                fail("mkarchive: two files are called `%s`", in[i].name);
+                if (in[i].size > UINT32_MAX)
+                        fail("mkarchive: `%s` is larger than 4 GiB", in[i].name);
+        }
+}
+
+/* Every file that the manifest names is there. */
+static void check_manifest(const char *path, const struct manifest *m, const struct input *in,
+                           int n)
+{
+        for (unsigned i = 0; i < m->n; i++) {
+                const struct manifest_entry *e = &m->entry[i];
+                int k = 0;
+                while (k < n && strcmp(in[k].name, e->file))
+                        k++;
+                if (k == n)
+                        fail("%s: line %u: `%s` wants a file `%s`, which is not given", path,
+                             e->line, e->name, e->file);
+        }
+}
+
 int main(int argc, char **argv)
 {
         static struct manifest manifest;
@@ -76,32 +112,29 @@ int main(int argc, char **argv)
         uint8_t *text = read_file(argv[2], &size);
         if (!manifest_parse((const char *)text, size, &manifest, error, sizeof(error)))
                 fail("%s: %s", argv[2], error);
-        for (unsigned i = 0; i < manifest.n; i++) {
-                const char *file = manifest.entry[i].file;
-                size_t n = strlen(file);
-                int k = 3;
-                while (k < argc && !(strlen(argv[k]) > n && !strncmp(argv[k], file, n) &&
-                                     argv[k][n] == '='))
-                        k++;
-                if (k == argc)
-                        fail("%s: line %u: `%s` wants a file `%s`, which is not given", argv[2],
-                             manifest.entry[i].line, manifest.entry[i].name, file);
+        int n = argc - 3;
+        struct input *in = calloc((size_t)n + 1, sizeof(*in));
+        if (!in)
+                fail("mkarchive: no memory");
+        for (int i = 0; i < n; i++) {
+                char *equals = strchr(argv[3 + i], '=');
+                if (!equals || equals == argv[3 + i] || !equals[1])
+                        fail("mkarchive: expected NAME=FILE, got %s", argv[3 + i]);
+                *equals = 0;
+                in[i].name = argv[3 + i];
+                in[i].data = read_file(equals + 1, &in[i].size);
         }
+        check_inputs(in, n);
+        check_manifest(argv[2], &manifest, in, n);
         out = fopen(argv[1], "wb");
         if (!out)
                 fail("mkarchive: can't write %s", argv[1]);
         put("manifest", text, size);
-        for (int k = 3; k < argc; k++) {
-                char *equals = strchr(argv[k], '=');
-                if (!equals)
-                        fail("mkarchive: expected NAME=FILE, got %s", argv[k]);
-                *equals = 0;
-                uint8_t *data = read_file(equals + 1, &size);
-                put(argv[k], data, size);
-                free(data);
-        }
+        for (int i = 0; i < n; i++)
+                put(in[i].name, in[i].data, in[i].size);
         put("TRAILER!!!", NULL, 0);
-        if (fclose(out))
+        bool failed = ferror(out);
+        if (fclose(out) || failed)
                 fail("mkarchive: can't write %s", argv[1]);
         return 0;
 }

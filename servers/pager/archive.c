@@ -26,7 +26,7 @@ enum archive_status archive_next(const uint8_t *archive, size_t size, size_t *of
                                  struct archive_file *file)
 {
         size_t left = *offset < size ? size - *offset : 0;
-        const uint8_t *p = archive + *offset;
+        const uint8_t *p = archive + (left ? *offset : 0);
         uint32_t filesize, namesize, sum;
 
         if (left < HEADER || memcmp(p, "070702", 6) || !hex(p + 54, &filesize) ||

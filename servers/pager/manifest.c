@@ -12,9 +12,10 @@ static bool number(const char *s, uint64_t max, uint64_t *v)
         if (!*s)
                 return false;
         for (; *s >= '0' && *s <= '9'; s++) {
-                if (*v > (max - (uint64_t)(*s - '0')) / 10)
+                uint64_t digit = (uint64_t)(*s - '0');
+                if (digit > max || *v > (max - digit) / 10)
                         return false;
-                *v = *v * 10 + (uint64_t)(*s - '0');
+                *v = *v * 10 + digit;
         }
         unsigned shift = *s == 'K' ? 10 : *s == 'M' ? 20 : *s == 'G' ? 30 : 0;
         if (shift && (s++, *v > max >> shift))
@@ -66,6 +67,10 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                 line++;
                 if (length >= sizeof(buffer))
                         FAIL("longer than %zu characters", sizeof(buffer) - 1);
+                for (size_t i = 0; i < length; i++)
+                        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 127)
+                                FAIL("character %zu is no text (code %u); lines end with a line "
+                                     "feed alone", i + 1, (unsigned)(unsigned char)text[i]);
                 memcpy(buffer, text, length);
                 buffer[length] = 0;
                 text = next ? next + 1 : end;
@@ -158,17 +163,17 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                                      "2G, or `rest`", word[1]);
                         *(key[0] == 'm' ? &e->memory : &e->quota) = v;
                 } else if (!strcmp(key, "priority")) {
-                        if (!number(word[1], 254, &v) || v > 254)
+                        if (!number(word[1], 254, &v))
                                 FAIL("`%s` is no priority: expected 0 to 254", word[1]);
                         e->priority = (unsigned)v;
                 } else if (!strcmp(key, "core") || !strcmp(key, "cores")) {
                         bool many = key[4];
-                        if (!number(word[1], 8, &v) || v > (many ? 8 : 7) || (many && !v))
+                        if (!number(word[1], many ? 8 : 7, &v) || (many && !v))
                                 FAIL("`%s`: expected %s", word[1],
                                      many ? "1 to 8 cores" : "core 0 to 7");
                         *(many ? &e->cores : &e->core) = (unsigned)v;
                 } else if (!strcmp(key, "restart")) {
-                        if (!number(word[1], 1000, &v) || v > 1000)
+                        if (!number(word[1], 1000, &v))
                                 FAIL("`%s`: expected how often, 0 to 1000", word[1]);
                         e->restart = (unsigned)v;
                 } else {

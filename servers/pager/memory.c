@@ -72,8 +72,9 @@ bool memory_remove(struct memory *m, uint64_t start, uint64_t end)
 uint64_t memory_take(struct memory *m, uint64_t size, uint64_t align)
 {
         for (unsigned i = 0; i < m->n && size; i++) {
-                uint64_t at = (m->range[i].start + align - 1) & ~(align - 1);
-                if (at >= m->range[i].start && at <= m->range[i].end &&
+                uint64_t start = m->range[i].start ? m->range[i].start : 1; /* 0 is no answer */
+                uint64_t at = (start + align - 1) & ~(align - 1);
+                if (at >= start && at <= m->range[i].end &&
                     m->range[i].end - at >= size)
                         return memory_remove(m, at, at + size) ? at : 0;
         }

@@ -387,20 +387,21 @@ int main(void)
                                        setup),
                 cmocka_unit_test_setup(a_full_set_loses_at_most_what_it_should_keep_and_never_gains,
                                        setup),
-                cmocka_unit_test_setup(a_search_never_sees_half_of_a_change, setup),
                 cmocka_unit_test_setup(nothing_is_found_in_an_empty_set, setup),
                 cmocka_unit_test_setup(an_empty_range_is_never_found, setup),
                 cmocka_unit_test_setup(the_third_piece_joins_its_two_neighbours, setup),
                 cmocka_unit_test_setup(regions_of_different_rights_stay_apart, setup),
                 cmocka_unit_test_setup(regions_of_different_granters_stay_apart, setup),
                 cmocka_unit_test_setup(a_full_set_takes_no_more_but_still_merges, setup),
-                cmocka_unit_test_setup(a_cut_in_the_middle_of_a_full_set_loses_the_upper_part, setup),
+                cmocka_unit_test_setup(a_cut_in_the_middle_of_a_full_set_loses_the_upper_part,
+                                       setup),
                 cmocka_unit_test_setup(a_cut_beside_a_region_changes_nothing, setup),
                 cmocka_unit_test_setup(a_cut_of_all_removes_the_region, setup),
                 cmocka_unit_test_setup(two_tasks_cannot_keep_a_revoked_range_alive_between_them,
                                        setup),
                 cmocka_unit_test_setup(support_may_come_from_several_regions_of_the_granter, setup),
                 cmocka_unit_test_setup(trimming_leaves_alone_what_another_granted, setup),
+                cmocka_unit_test_setup(a_search_never_sees_half_of_a_change, setup),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

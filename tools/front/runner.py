@@ -148,11 +148,25 @@ def command(args, results):
     return run.stdout
 
 
+def script(args, results):
+    """A shell script here that uses test/linux/check.sh, given the program that it tests."""
+    try:
+        run = subprocess.run(["sh", args.script, args.program], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=args.limit, errors="replace")
+        text, ended = run.stdout, True
+    except subprocess.TimeoutExpired as e:
+        text, ended = (e.stdout or b"").decode(errors="replace"), False
+    judge(results, text, expected([args.script]), ended, "the script")
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", help="where to write")
     parser.add_argument("--limit", type=int, default=300, help="seconds that only a hang takes")
-    parser.add_argument("kind", choices=("native", "linux", "console", "host", "command"))
+    parser.add_argument("kind", choices=("native", "linux", "console", "host", "script",
+                                         "command"))
     parser.add_argument("--image")
     parser.add_argument("--names", nargs="*", default=[],
                         help="sources that name the tests; what a script is given")
