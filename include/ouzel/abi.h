@@ -5,7 +5,8 @@
  * A system call is `svc #number` (syscalls.def). Arguments are in x0..x5; for message
  * passing x1 is the tag and x2..x9 are the message registers. On return x0 is an enum
  * ouzel_error; further results start at x1. A call keeps x19..x30 and sp, and clobbers
- * x1..x17 and the flags, as a function call does. docs/abi.md has the reference.
+ * x1..x18 and the flags, as a function call does (vcpu.h says what a vCPU may count on).
+ * docs/abi.md has the reference.
  */
 #ifndef OUZEL_ABI_H
 #define OUZEL_ABI_H

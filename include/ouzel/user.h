@@ -25,7 +25,7 @@ struct ouzel_result { uint64_t error, v1, v2, v3, v4, v5; };
                                    "+r"(x5_)                                                \
                                  : "i"(nr)                                                  \
                                  : "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",      \
-                                   "x14", "x15", "x16", "x17", "memory", "cc");             \
+                                   "x14", "x15", "x16", "x17", "x18", "memory", "cc");      \
                 (result) = (struct ouzel_result){x0_, x1_, x2_, x3_, x4_, x5_};             \
         } while (0)
 
@@ -77,7 +77,8 @@ struct message {
                          : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x4), "+r"(x5),      \
                            "+r"(x6), "+r"(x7), "+r"(x8), "+r"(x9), "+r"(x10), "+r"(x11)     \
                          : "i"(nr)                                                          \
-                         : "x12", "x13", "x14", "x15", "x16", "x17", "memory", "cc");       \
+                         : "x12", "x13", "x14", "x15", "x16", "x17", "x18", "memory",       \
+                           "cc");                                                           \
         m->tag = x1;                                                                        \
         m->w[0] = x2; m->w[1] = x3; m->w[2] = x4; m->w[3] = x5;                             \
         m->w[4] = x6; m->w[5] = x7; m->w[6] = x8; m->w[7] = x9;                             \

@@ -175,6 +175,15 @@ struct elf_segment {
 };
 
 #define STACK_SIZE 0x8000ul
+#define ARGS_SIZE  512 /* at its top: the machine's boot arguments, for whom they may concern */
+
+static void args_put(char *to)
+{
+        const char *args = fdt_getprop(machine_fdt, fdt_path_offset(machine_fdt, "/chosen"),
+                                       "bootargs", NULL);
+
+        snprintf(to, ARGS_SIZE, "%s", args ? args : "");
+}
 
 static bool native_start(struct program *p)
 {
@@ -231,8 +240,10 @@ static bool native_start(struct program *p)
         enum ouzel_error e = CALL(thread_create, slots + AT_THREAD, slots + AT_TASK,
                                   slots + AT_ENDPOINT, p->entry->priority | p->entry->core << 8, 0);
         p->threads = !e;
+        args_put((char *)direct(p->block + used) - ARGS_SIZE); /* the stack came last */
         if (!e)
-                e = CALL(thread_start, slots + AT_THREAD, elf.entry, NATIVE_LINK_VA, used);
+                e = CALL(thread_start, slots + AT_THREAD, elf.entry, NATIVE_LINK_VA - ARGS_SIZE,
+                         used, NATIVE_LINK_VA - ARGS_SIZE);
         if (!e)
                 return true;
         printf("pager: can't start `%s`: %s\n", name_of(p), error_text(e));

@@ -225,7 +225,9 @@ void sys_ipc_recv(struct thread *self)
         uint64_t badge;
         struct endpoint *ep = endpoint_at(self, RIGHT_RECV, &error, &badge);
 
-        if (ep)
+        if (ep && self->caller)
+                error = E_STATE; /* it would be forgotten: ipc_reply_recv answers it */
+        if (!error)
                 submit(self, ep, SYS_ipc_recv);
         else
                 self->regs.x[0] = error;
@@ -292,6 +294,7 @@ void ipc_dead(struct thread *t)
 {
         t->partner = NULL;
         t->waits_on = NULL;
+        t->take_serial = 0; /* the capability that was to go with its message stays */
         if (t->faulting) {
                 t->faulting = false;
                 t->state = STATE_stopped;

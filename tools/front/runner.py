@@ -68,7 +68,7 @@ def judge(results, text, names, ended, what):
 
 def make_machine(args, **more):
     return Machine(image=args.image, smp=args.smp, gic=args.gic, cpu=args.cpu, mem=args.mem,
-                   el2=args.el2, **more)
+                   el2=args.el2, **{"append": args.append, **more})
 
 
 def native(args, results):
@@ -178,6 +178,7 @@ def main():
     parser.add_argument("--cpu", default="cortex-a72")
     parser.add_argument("--mem", default="1024M")
     parser.add_argument("--el2", action="store_true")
+    parser.add_argument("--append", default="", help="boot arguments for native programs")
     args = parser.parse_args()
 
     results, text = Results(), ""
