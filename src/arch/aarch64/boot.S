@@ -238,7 +238,8 @@ mmu_on:
         msr     ttbr0_el1, x0
         adr_l   x0, kernel_l0
         msr     ttbr1_el1, x0
-        msr     cpacr_el1, xzr                  // FP traps until a thread uses it
+        mov     x0, #1 << 20                    // FPEN: FP at EL0 traps until a thread uses it
+        msr     cpacr_el1, x0
         mov     x0, #(1 << 12)                  // MDSCR_EL1.TDCC: the debugger's channel is
         msr     mdscr_el1, x0                   // not EL0's; no debug events. [D19.3]
         msr     osdlr_el1, xzr                  // the OS locks, set by a reset, would hold back

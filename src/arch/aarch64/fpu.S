@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fpu.S -- save and load q0..q31, FPCR and FPSR. x0 = 512 bytes, x1 = &fpcr, x2 = &fpsr.
- * The caller has seen to it that CPACR_EL1 does not trap FP at EL1.
+ * EL1 may always use them; CPACR_EL1 only ever traps EL0.
  */
         .arch   armv8-a+simd
         .text

@@ -110,7 +110,8 @@
         mov     x16, xzr
         mov     x17, xzr
         eret
-8:      msr     cpacr_el1, xzr                  // its first FP instruction asks for its registers
+8:      mov     w10, #1 << 20                   // FPEN: its first FP instruction at EL0 asks for
+        msr     cpacr_el1, x10                  // its registers
         str     wzr, [x17, #CPU_FP_ON]
         b       7b
 .endm
