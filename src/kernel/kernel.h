@@ -20,6 +20,7 @@
 #include <ouzel/vcpu.h>
 
 #include "arch.h"
+#include "cpu.h"
 #include "layout.h"
 #include "region.h"
 #include "trapframe.h"
@@ -188,12 +189,6 @@ struct cpu {
 };
 extern struct cpu cpus[MAX_CPUS];
 
-static inline struct cpu *this_cpu(void)
-{
-        struct cpu *cpu;
-        __asm__("mrs %0, tpidr_el1" : "=r"(cpu)); /* constant per core: may be hoisted */
-        return cpu;
-}
 static inline struct thread *current(void) { return this_cpu()->current; }
 #define COUNT(event) (this_cpu()->counters[COUNT_##event]++)
 #define COUNT_N(event, n) (this_cpu()->counters[COUNT_##event] += (n))

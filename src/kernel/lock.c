@@ -12,7 +12,7 @@ void spin_lock(struct spinlock *lock)
 {
         while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
                 while (READ_ONCE(lock->held))
-                        __asm__ volatile("yield");
+                        cpu_relax();
 }
 
 void spin_unlock(struct spinlock *lock)
@@ -65,7 +65,7 @@ static void cross_start(uint32_t mask, void (*function)(void *), void *argument)
                 }
         }
         while (__atomic_load_n(&cross.todo, __ATOMIC_ACQUIRE))
-                __asm__ volatile("yield");
+                cpu_relax();
 }
 
 void cross_call(struct cpu *cpu, void (*function)(void *), void *argument)

@@ -8,8 +8,7 @@ static void cpu_init(unsigned id)
 
         cpu->id = id;
         cpu->stack = kernel_stack_top(id);
-        /* From here on this_cpu() works; entry.S relies on it too. */
-        __asm__ volatile("msr tpidr_el1, %0" ::"r"(cpu) : "memory");
+        cpu_set_this(cpu);
         sched_init_cpu(cpu);
         __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
 }

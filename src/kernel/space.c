@@ -164,7 +164,7 @@ pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
                                         return NULL;
                         space->tables++;
                         /* Zeros first: a walker on another core may follow at once. */
-                        __asm__ volatile("dmb ishst" ::: "memory");
+                        cpu_store_barrier();
                         WRITE_ONCE(*entry, virt_to_phys(new) | PTE_TABLE | PTE_VALID);
                 } else if (!(*entry & PTE_TABLE)) {
                         if (!make)

@@ -30,24 +30,10 @@ void exception_native(struct thread *t);
 void exception_user(struct thread *t);
 void exception_irq(struct thread *t);
 
-static uint64_t esr_read(void)
-{
-        uint64_t v;
-        __asm__ volatile("mrs %0, esr_el1" : "=r"(v));
-        return v;
-}
-
-static uint64_t far_read(void)
-{
-        uint64_t v;
-        __asm__ volatile("mrs %0, far_el1" : "=r"(v));
-        return v;
-}
-
 /* From a native thread, or from a vCPU in server mode. */
 void exception_native(struct thread *t)
 {
-        uint64_t esr = esr_read(), far = far_read();
+        uint64_t esr = cpu_esr(), far = cpu_far();
         unsigned ec = ESR_EC(esr);
 
         TRACE(fault, esr, far, t->regs.pc);
@@ -80,7 +66,7 @@ void exception_native(struct thread *t)
 
 void exception_user(struct thread *t)
 {
-        vcpu_user_exception(t, esr_read(), far_read());
+        vcpu_user_exception(t, cpu_esr(), cpu_far());
 }
 
 void exception_irq(struct thread *t)

@@ -205,9 +205,7 @@ static void spaces_switch(struct cpu *cpu, struct thread *t)
         mmu_switch(ttbr0, ttbr1);
         bool step = t->stepping && t->mode == MODE_USER;
         if (step != cpu->stepping) {
-                /* MDSCR_EL1.SS: PSTATE.SS of the program counts. [Arm ARM D2.12] The eret
-                 * that follows synchronises. */
-                __asm__ volatile("msr mdscr_el1, %0" ::"r"((uint64_t)step));
+                cpu_single_step(step);
                 cpu->stepping = step;
         }
 }
@@ -245,8 +243,7 @@ static void idle_loop(struct cpu *cpu)
 {
         while (cpu->ready_top < 0) {
                 timer_program(cpu);
-                /* Interrupts are masked and wake WFI all the same. [Arm ARM D1.6.2] */
-                __asm__ volatile("dsb sy\n\twfi" ::: "memory"); /* stores reach others first */
+                cpu_wait();
                 irq_handle();
                 cross_poll();
                 inbox_run();

@@ -14,8 +14,6 @@ typedef uint64_t paddr_t;
 #define DIRECT_MAP_VA 0xffff7f8000000000ul /* physical address 0; 256 GiB; RW, never exec */
 #define KERNEL_IMAGE_VA 0xffff7fc000000000ul /* link address: text RX, rodata R, data RW */
 #define DEVICE_MAP_VA 0xffff7fd000000000ul /* device registers, Device-nGnRE */
-static inline void *phys_to_virt(paddr_t pa) { return (void *)(pa + DIRECT_MAP_VA); }
-static inline paddr_t virt_to_phys(const void *va) { return (uint64_t)va - DIRECT_MAP_VA; }
 
 /* Set by boot.S / boot_tables.c before kernel_main. */
 extern paddr_t kernel_l0_pa;     /* TTBR1 root that holds nothing but the kernel's slot */

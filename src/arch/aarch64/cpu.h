@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.h -- what src/kernel does in place with this kind of CPU. The host tests put a header of
+ * the same name before this one (test/host/cpu.h), and so run the same kernel.
+ */
+#ifndef CPU_H
+#define CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Physical memory in the kernel's direct map. */
+static inline void *phys_to_virt(uint64_t pa) { return (void *)(pa + DIRECT_MAP_VA); }
+static inline uint64_t virt_to_phys(const void *va) { return (uint64_t)va - DIRECT_MAP_VA; }
+
+struct cpu;
+static inline struct cpu *this_cpu(void)
+{
+        struct cpu *cpu;
+        __asm__("mrs %0, tpidr_el1" : "=r"(cpu)); /* constant per core: may be hoisted */
+        return cpu;
+}
+static inline void cpu_set_this(struct cpu *cpu) /* for entry.S, too */
+{
+        __asm__ volatile("msr tpidr_el1, %0" ::"r"(cpu) : "memory");
+}
+
+/* In a loop that waits for another core. */
+static inline void cpu_relax(void) { __asm__ volatile("yield"); }
+/* Until an interrupt, masked or not. [Arm ARM D1.6.2] dsb: stores reach others first. */
+static inline void cpu_wait(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
+/* Stores before are seen before stores after, by table walkers on other cores too. */
+static inline void cpu_store_barrier(void) { __asm__ volatile("dmb ishst" ::: "memory"); }
+
+#define CPU_READ(name, how)                                                                \
+        static inline uint64_t cpu_##name(void)                                            \
+        {                                                                                  \
+                uint64_t v;                                                                \
+                __asm__ volatile(how : "=r"(v));                                           \
+                return v;                                                                  \
+        }
+CPU_READ(esr, "mrs %0, esr_el1") /* the exception that was taken ... */
+CPU_READ(far, "mrs %0, far_el1") /* ... and the address that it is about */
+
+/* MDSCR_EL1.SS: PSTATE.SS of the program counts, after an eret. [Arm ARM D2.12] */
+static inline void cpu_single_step(uint64_t on) { __asm__ volatile("msr mdscr_el1, %0" ::"r"(on)); }
+
+#endif
