@@ -162,11 +162,7 @@ void fp_release(struct thread *t)
 
         if (cpu->fp_owner != t)
                 return;
-        if (!cpu->fp_on) /* it is not the one that runs */
-                fp_allow(true);
         fp_save(t->fp, &t->fpcr, &t->fpsr);
-        if (!cpu->fp_on)
-                fp_allow(false);
         cpu->fp_owner = NULL;
 }
 
