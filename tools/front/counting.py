@@ -40,8 +40,8 @@ def table(found):
     for row in found:
         cells = [row.get(c) for c in columns]
         lines.append(f"{row['name']:36}" + "".join(
-            f"{'-':>10}" if v is None else f"{v:>10,}" if isinstance(v, int) else f"{v:>10,.1f}"
-            for v in cells))
+            f"{'-':>10}" if v is None else f"{v:>10,}" if isinstance(v, int) else
+            f"{v:>10,.1f}" if v >= 1 else f"{v:>10.2f}" for v in cells))
     return "\n".join(lines)
 
 
