@@ -11,7 +11,8 @@ static unsigned type;
 
 enum { PL011_DR = 0, PL011_FR = 0x18 / 4, PL011_LCRH = 0x2c / 4, PL011_CR = 0x30 / 4,
        FR_RXFE = 1 << 4, FR_TXFF = 1 << 5, CR_UARTEN = 1, CR_TXE_RXE = 3 << 8 };
-enum { MU_IO = 0x40 / 4, MU_LSR = 0x54 / 4, LSR_RX = 1, LSR_TX_EMPTY = 1 << 5 };
+/* From where the device tree's node starts: 0x40 into the block that the manual describes. */
+enum { MU_IO = 0, MU_LSR = 0x14 / 4, LSR_RX = 1, LSR_TX_EMPTY = 1 << 5 };
 
 void console_init(volatile void *base, unsigned kind)
 {
