@@ -126,10 +126,10 @@ struct result SYS4(irq_bind, slot, target, bit, flags)
                 irq->vcpu = vcpu;
                 irq->notification = n;
                 irq->bit = bit;
-                irq->cpu = vcpu ? vcpu->cpu : n->cpu;
                 if (vcpu)
                         vcpu->irqs[bit] = irq;
-                irqchip_enable(irq->line, irq->cpu->id, irq->edge);
+                irq->cpu = &cpus[irqchip_enable(irq->line, (vcpu ? vcpu->cpu : n->cpu)->id,
+                                                irq->edge)];
         }
         big_unlock();
         return ERROR(error);

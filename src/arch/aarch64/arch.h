@@ -36,7 +36,7 @@ struct boot_info {
         uint64_t mpidr[MAX_CPUS];
         unsigned n_cpus; /* in the device tree, at most MAX_CPUS */
         unsigned online; /* cores that answered */
-        unsigned gic_version, gic_lines;
+        unsigned gic_version, gic_lines; /* version 0: BCM2836 */
         paddr_t console_pa;
         unsigned console_irq, console_type;
         unsigned timer_irq; /* virtual timer's PPI as an interrupt number (27) */
@@ -72,7 +72,7 @@ const char *esr_text(uint64_t esr, char *buf, size_t size);
 unsigned irqchip_ack(void);              /* a token; IRQ_NUMBER of it is IRQ_NONE: nothing */
 void irqchip_drop(unsigned ack);         /* priority drop (EOImode 1) */
 void irqchip_deactivate(unsigned irq);   /* number or token; any core for SPIs (gic.c) */
-void irqchip_enable(unsigned irq, unsigned cpu, bool edge);
+unsigned irqchip_enable(unsigned irq, unsigned cpu, bool edge); /* the core that it comes on */
 void irqchip_disable(unsigned irq);
 void irqchip_send_ipi(unsigned cpu);
 bool irqchip_valid(unsigned irq);        /* an SPI that exists */

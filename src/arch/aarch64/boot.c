@@ -7,6 +7,7 @@
 #include <libfdt.h>
 
 #include "arch_asm.h"
+#include "bus.h"
 #include "console.h"
 #include "gic.h"
 #include "mmu.h"
@@ -119,48 +120,9 @@ static void map_ram(paddr_t start, paddr_t end)
 
 #define DIRECT_MAP_SIZE (256ul << 30)
 
-static uint64_t cells(const fdt32_t *p, int n)
-{
-        uint64_t v = 0;
-
-        while (n--)
-                v = v << 32 | fdt32_to_cpu(*p++);
-        return v;
-}
-
-/*
- * Entry `index` of a node's reg, in its parent's cells, translated to what the CPU sees by
- * the `ranges` of each bus on the way up. [Devicetree Specification 0.4, 2.3.8]
- */
 static bool reg(int node, unsigned index, uint64_t *base, uint64_t *size)
 {
-        int parent = fdt_parent_offset(fdt, node), len;
-        int na = fdt_address_cells(fdt, parent), ns = fdt_size_cells(fdt, parent);
-        const fdt32_t *p = fdt_getprop(fdt, node, "reg", &len);
-
-        if (!p || na < 1 || ns < 0 || (index + 1) * (unsigned)(na + ns) * 4 > (unsigned)len)
-                return false;
-        p += index * (unsigned)(na + ns);
-        *base = cells(p, na);
-        *size = ns ? cells(p + na, ns) : 0;
-        while (parent > 0) {
-                const fdt32_t *r = fdt_getprop(fdt, parent, "ranges", &len);
-                parent = fdt_parent_offset(fdt, parent);
-                int pa = fdt_address_cells(fdt, parent);
-                if (pa < 1 || ns < 1)
-                        return false;
-                for (int entry = na + pa + ns; r && len >= entry * 4; r += entry) {
-                        uint64_t child = cells(r, na), n = cells(r + na + pa, ns);
-                        if (*base >= child && *base - child < n) {
-                                *base = *base - child + cells(r + na, pa);
-                                break;
-                        }
-                        len -= entry * 4;
-                }
-                na = pa;
-                ns = fdt_size_cells(fdt, parent);
-        }
-        return true;
+        return bus_reg(fdt, node, index, base, size);
 }
 
 static void range_sort(struct range *r, unsigned n)
@@ -317,14 +279,14 @@ static void find_cpus(void)
                 const fdt32_t *p = fdt_getprop(fdt, node, "reg", NULL);
                 if (!type || strcmp(type, "cpu") || !p)
                         continue;
-                uint64_t id = cells(p, na) & 0xff00fffffful;
+                uint64_t id = bus_cells(p, na) & 0xff00fffffful;
                 all++;
                 if (id == own || boot.n_cpus == MAX_CPUS)
                         continue;
                 const char *method = fdt_getprop(fdt, node, "enable-method", NULL);
                 const fdt32_t *release = fdt_getprop(fdt, node, "cpu-release-addr", NULL);
                 if (method && !strcmp(method, "spin-table") && release)
-                        spin_release[boot.n_cpus] = cells(release, 2);
+                        spin_release[boot.n_cpus] = bus_cells(release, 2);
                 boot.mpidr[boot.n_cpus++] = id;
         }
         printk("ouzel: cores: %lu in the device tree, %u used at most\n", all ? all : 1, MAX_CPUS);
@@ -378,20 +340,40 @@ static void find_redistributors(paddr_t pa, uint64_t size)
         }
 }
 
+/* The Raspberry Pi 3's two; the second is in a page with the firmware's mailbox, which others
+ * need, so that page stays a device's. */
+static bool find_bcm2836(void)
+{
+        int local = fdt_node_offset_by_compatible(fdt, -1, "brcm,bcm2836-l1-intc");
+        int devices = fdt_node_offset_by_compatible(fdt, -1, "brcm,bcm2836-armctrl-ic");
+        uint64_t l, d, size;
+
+        if (local < 0 || devices < 0 || !reg(local, 0, &l, &size) || !reg(devices, 0, &d, &size))
+                return false;
+        reserve(l, l + 0x100);
+        boot.gic_lines = 32 + 3 * 32;
+        bcm2836_init(device_map(l, 0x100), device_map(d, 0x200));
+        printk("ouzel: interrupts: BCM2836 at %lx: %u lines\n", l, boot.gic_lines);
+        return true;
+}
+
 static void find_gic(void)
 {
         static const char *const v2[] = {"arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"};
         uint64_t dist, dist_size, cpu, cpu_size;
         int node = fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3"), child, len;
 
-        boot.gic_version = 3;
-        for (unsigned i = 0; node < 0 && i < 3; i++) {
-                node = fdt_node_offset_by_compatible(fdt, -1, v2[i]);
-                boot.gic_version = 2;
-        }
+        for (unsigned i = 0; node < 0 && i < 3; i++)
+                if ((node = fdt_node_offset_by_compatible(fdt, -1, v2[i])) >= 0)
+                        boot.gic_version = 2;
+        if (node < 0 && find_bcm2836())
+                return;
+        if (!boot.gic_version)
+                boot.gic_version = 3;
         if (node < 0 || !reg(node, 0, &dist, &dist_size) || !reg(node, 1, &cpu, &cpu_size))
                 panic("no interrupt controller: expected a GICv2 (arm,gic-400, "
-                      "arm,cortex-a15-gic) or arm,gic-v3 node with registers in the device tree");
+                      "arm,cortex-a15-gic), arm,gic-v3 or brcm,bcm2836-l1-intc node with "
+                      "registers in the device tree");
         const fdt32_t *n = fdt_getprop(fdt, node, "#interrupt-cells", &len);
         if (n && len >= 4)
                 interrupt_cells = fdt32_to_cpu(*n);
@@ -460,8 +442,8 @@ static void find_console(void)
         boot.console_pa = base;
         boot.console_type = console_kind(node);
         const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
-        if (irq && len >= 12)
-                boot.console_irq = 32 + fdt32_to_cpu(irq[1]);
+        if (irq && len >= 8) /* GIC: type 0, number, flags; BCM2836: bank, bit */
+                boot.console_irq = 32 + fdt32_to_cpu(irq[1]) + 32 * fdt32_to_cpu(irq[0]);
         console_init(device_map(base, 0x1000), boot.console_type);
 }
 
@@ -470,7 +452,7 @@ static uint64_t chosen_address(const char *name)
         int chosen = fdt_path_offset(fdt, "/chosen"), len;
         const fdt32_t *p = chosen >= 0 ? fdt_getprop(fdt, chosen, name, &len) : NULL;
 
-        return p ? cells(p, len / 4) : 0;
+        return p ? bus_cells(p, len / 4) : 0;
 }
 
 /* The boot archive follows the image: a header page that tools/mkimage.py wrote, the archive,

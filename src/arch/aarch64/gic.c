@@ -101,6 +101,10 @@ uint64_t gic_redist_typer(volatile void *base)
 
 void gic_init_core(unsigned cpu)
 {
+        if (!boot.gic_version) {
+                bcm2836_init_core();
+                return;
+        }
         volatile uint8_t *ppi = v3 ? redist[cpu] + SGI_BASE : dist;
 
         if (v3) { /* wake: clear ProcessorSleep, wait for ChildrenAsleep. [IHI 0069H 11.1] */
@@ -141,6 +145,8 @@ unsigned irqchip_ack(void)
         uint64_t iar;
 
         panic_stop_here(); /* the IPI that got us here may say so */
+        if (!boot.gic_version)
+                return bcm2836_ack();
         if (!v3) /* whole: an SGI's EOIR and DIR want its sender, bits 12:10, back */
                 return rd(cpu_if, GICC_IAR);
         __asm__ volatile("mrs %0, " ICC_IAR1 : "=r"(iar)::"memory");
@@ -154,7 +160,7 @@ void irqchip_drop(unsigned irq)
         if (v3) {
                 ICC_WRITE(ICC_EOIR1, irq);
                 __asm__ volatile("isb" ::: "memory"); /* dropped before the next one is taken */
-        } else {
+        } else if (boot.gic_version) {
                 wr(cpu_if, GICC_EOIR, irq);
         }
 }
@@ -165,6 +171,8 @@ void irqchip_deactivate(unsigned irq)
                 /* ICC_DIR_EL1 works from any core for SPIs. [IHI 0069H 12.2.9] */
                 ICC_WRITE(ICC_DIR, irq);
                 __asm__ volatile("isb" ::: "memory");
+        } else if (!boot.gic_version) {
+                bcm2836_deactivate(irq);
         } else if (irq % 1024 >= 32) {
                 /* GICC_DIR is for this core's; an SPI is deactivated at the distributor, which
                  * is the same for all. [IHI 0048B 4.3.10 GICD_ICACTIVER] */
@@ -179,8 +187,12 @@ bool irqchip_valid(unsigned irq)
         return irq >= 32 && irq < boot.gic_lines;
 }
 
-void irqchip_enable(unsigned irq, unsigned cpu, bool edge)
+unsigned irqchip_enable(unsigned irq, unsigned cpu, bool edge)
 {
+        if (!boot.gic_version) {
+                bcm2836_enable(irq);
+                return 0;
+        }
         unsigned reg = GICD_ICFGR + irq / 16 * 4, shift = irq % 16 * 2 + 1;
         uint32_t cfg = rd(dist, reg) & ~(1u << shift);
 
@@ -192,10 +204,15 @@ void irqchip_enable(unsigned irq, unsigned cpu, bool edge)
                 dist[GICD_ITARGETSR + irq] = interface[cpu];
         }
         wr(dist, GICD_ISENABLER + irq / 32 * 4, 1u << (irq % 32));
+        return cpu;
 }
 
 void irqchip_disable(unsigned irq)
 {
+        if (!boot.gic_version) {
+                bcm2836_disable(irq);
+                return;
+        }
         wr(dist, GICD_ICENABLER + irq / 32 * 4, 1u << (irq % 32));
         if (v3)
                 wait_write_done();
@@ -211,6 +228,8 @@ void irqchip_send_ipi(unsigned cpu)
                              (m >> 8 & 255) << 16 | (m >> 16 & 255) << 32 | (m >> 32 & 255) << 48;
                 ICC_WRITE(ICC_SGI1R, v);
                 __asm__ volatile("isb" ::: "memory"); /* sent before we wait for an answer */
+        } else if (!boot.gic_version) {
+                bcm2836_send_ipi(cpu);
         } else {
                 wr(dist, GICD_SGIR, (uint32_t)interface[cpu] << 16 | IRQ_IPI);
         }
