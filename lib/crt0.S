@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* crt0.S -- start of a native program: sp is set, x0 = bytes of its memory that its pager has
- * used, x1 = the machine's boot arguments: what main gets. picolibc's errno is thread local;
+ * used, x1 = its arguments, as a text: what main gets. picolibc's errno is thread local;
  * the first thread's block is static (program.lds). */
         .text
         .global _start

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* libouzel.c -- what picolibc needs from below, and the texts of errors. */
+#include <ouzel/pager.h>
 #include <ouzel/user.h>
 
 #include <errno.h>
@@ -7,19 +8,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LABEL_EXIT 0xe001 /* to SLOT_PARENT: w0 exit status */
-
+uint64_t ouzel_printed;
 static char pending[24];
 static unsigned n_pending;
 
 static void flush(void)
 {
-        uint64_t w[3] = {0};
+        struct message m = {.tag = MSG_TAG(PAGER_PRINT, 4), .w = {n_pending}};
+        uint64_t *w = &m.w[1];
 
         for (unsigned i = 0; i < n_pending; i++)
                 w[i / 8] |= (uint64_t)(unsigned char)pending[i] << (i % 8 * 8);
-        if (n_pending)
-                ouzel_debug_write(n_pending, w[0], w[1], w[2], 0);
+        /* Who may not use the console asks the pager to. */
+        if (n_pending && ouzel_debug_write(n_pending, w[0], w[1], w[2], 0).error)
+                ipc_call(SLOT_PARENT, &m);
+        ouzel_printed += n_pending;
         n_pending = 0;
 }
 
@@ -75,7 +78,7 @@ void *sbrk(ptrdiff_t n)
 
 _Noreturn void _exit(int status)
 {
-        struct message m = {.tag = MSG_TAG(LABEL_EXIT, 1), .w = {(uint64_t)status}};
+        struct message m = {.tag = MSG_TAG(PAGER_EXIT, 1), .w = {(uint64_t)status}};
 
         flush();
         ipc_call(SLOT_PARENT, &m);

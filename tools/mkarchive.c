@@ -52,7 +52,7 @@ static uint8_t *read_file(const char *path, size_t *size)
         return data;
 }
 
-static void put(const char *name, const uint8_t *data, size_t size)
+static void entry(const char *name, const uint8_t *data, size_t size)
 {
         static unsigned inode;
         size_t n = strlen(name) + 1;
@@ -67,6 +67,18 @@ static void put(const char *name, const uint8_t *data, size_t size)
                 fwrite(data, 1, size, out);
         for (size_t i = size; i % 4; i++)
                 fputc(0, out);
+}
+
+/* Files of a page and more begin on a page, so that the pager can map them where they are: an
+ * entry of zeros goes before them. */
+static void put(const char *name, const uint8_t *data, size_t size)
+{
+        static const uint8_t zeros[4096];
+        size_t head = (110 + strlen(name) + 1 + 3) & ~(size_t)3, at = (size_t)ftell(out) + head;
+
+        if (size >= 4096 && at % 4096)
+                entry("pad", zeros, (4096 - (at + 116) % 4096) % 4096);
+        entry(name, data, size);
 }
 
 /* The arguments NAME=FILE, once they have been looked at. */

@@ -103,6 +103,7 @@ static inline enum ouzel_error ipc_recv(uint64_t endpoint, struct message *m)
 }
 
 const char *error_text(enum ouzel_error error);
+extern uint64_t ouzel_printed; /* bytes that stdout took so far */
 static inline uint64_t now(void)
 {
         uint64_t v;

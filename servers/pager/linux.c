@@ -43,60 +43,7 @@ static bool image_check(const struct archive_file *file, struct server_header *h
         return true;
 }
 
-/* ---- device tree ------------------------------------------------------------------------------ */
-
-static bool wanted(const struct manifest_entry *e, const void *fdt, int node)
-{
-        for (unsigned i = 0; i < e->n_devices; i++)
-                if (!fdt_node_check_compatible(fdt, node, e->devices[i]))
-                        return true;
-        return false;
-}
-
-static uint64_t cells(const fdt32_t *p, int n)
-{
-        uint64_t v = 0;
-
-        while (n--)
-                v = v << 32 | fdt32_to_cpu(*p++);
-        return v;
-}
-
-/* Grant a device node's registers and interrupts. `lines` collects the interrupt numbers. */
-static void device_grant(struct program *p, const void *fdt, int node, uint32_t *lines)
-{
-        unsigned slots = SLOTS_OF(program_index(p));
-        int parent = fdt_parent_offset(fdt, node), len;
-        int na = fdt_address_cells(fdt, parent), ns = fdt_size_cells(fdt, parent);
-        const fdt32_t *reg = fdt_getprop(fdt, node, "reg", &len);
-
-        for (; reg && len >= (na + ns) * 4; reg += na + ns, len -= (na + ns) * 4) {
-                uint64_t start = cells(reg, na), size = cells(reg + na, ns);
-                uint64_t end = (start + size + 4095) & ~4095ul;
-                start &= ~4095ul;
-                enum ouzel_error e = CALL(region_grant, slots + AT_TASK, start, end - start,
-                                          ACCESS_READ | ACCESS_WRITE | REGION_DEVICE);
-                if (e && e != E_LIMIT)
-                        printf("pager: linux: %s at %lx: %s\n", fdt_get_name(fdt, node, NULL),
-                               start, error_text(e));
-        }
-        const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
-        for (; irq && len >= 12; irq += 3, len -= 12) {
-                if (fdt32_to_cpu(irq[0]) != 0 || p->irqs == 64)
-                        continue; /* SPIs only: PPIs are the kernel's */
-                uint32_t line = 32 + fdt32_to_cpu(irq[1]);
-                bool edge = fdt32_to_cpu(irq[2]) & 3; /* 1 rising, 2 falling */
-                unsigned slot = slots + AT_IRQ + p->irqs;
-                enum ouzel_error e = CALL(irq_create, slot, line, edge ? IRQ_EDGE : 0);
-                if (!e) {
-                        e = CALL(cap_copy, slots + AT_TASK, SERVER_SLOT_IRQ(p->irqs), slot,
-                                 RIGHT_MANAGE, 0);
-                        lines[p->irqs++] = line;
-                }
-                if (e)
-                        printf("pager: linux: interrupt %u: %s\n", line, error_text(e));
-        }
-}
+/* ---- device tree --------------------------------------------------------------------------- */
 
 static void set64(void *fdt, int node, const char *name, uint64_t v)
 {
@@ -107,7 +54,7 @@ static void set64(void *fdt, int node, const char *name, uint64_t v)
 static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned vcpus,
                       uint64_t initrd, uint64_t initrd_size)
 {
-        uint32_t lines[64];
+        fdt32_t lines[64];
         int node, error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
 
         if (error) {
@@ -133,8 +80,8 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
                     (!fdt_getprop(fdt, node, "reg", NULL) && strcmp(name, "psci") &&
                      strncmp(name, "pmu", 3)))
                         continue;
-                if (wanted(p->entry, fdt, node)) {
-                        device_grant(p, fdt, node, lines);
+                if (device_wanted(p, fdt, node)) {
+                        device_grant(p, fdt, node);
                         continue;
                 }
                 fdt_setprop_string(fdt, node, "status", "disabled");
@@ -161,7 +108,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         fdt_delprop(fdt, gic, "interrupts");
         fdt_setprop_string(fdt, gic, "compatible", "ouzel,irqchip");
         for (unsigned i = 0; i < p->irqs; i++)
-                lines[i] = cpu_to_fdt32(lines[i]);
+                lines[i] = cpu_to_fdt32(p->irq[i].line);
         fdt_setprop(fdt, gic, "ouzel,lines", lines, p->irqs * 4);
         /* CPUs: the vCPUs, in order. */
         int cpus = fdt_path_offset(fdt, "/cpus");
@@ -190,11 +137,11 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         return !fdt_pack(fdt);
 }
 
-/* ---- start --------------------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------------------------- */
 
 bool linux_start(struct program *p)
 {
-        unsigned slots = SLOTS_OF(program_index(p));
+        unsigned slots = slot_of(p, 0);
         struct ouzel_result r = RESULT_OF(kernel_info, SLOT_CONTROL, INFO_CPUS);
         unsigned vcpus = p->entry->cores < r.v1 ? p->entry->cores : (unsigned)r.v1;
         struct archive_file file;

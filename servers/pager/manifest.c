@@ -50,6 +50,27 @@ static bool finish(const struct manifest *m, unsigned line, char *error, size_t 
         return true;
 }
 
+/* `calls` may name programs that come later: found when all have been read. */
+static bool calls_find(struct manifest *m, char *error, size_t error_size)
+{
+        for (struct manifest_entry *e = m->entry; e < m->entry + m->n; e++) {
+                unsigned line = e->calls_line;
+                for (unsigned i = 0; i < e->n_calls; i++) {
+                        unsigned k = 0;
+                        while (k < m->n && strcmp(m->entry[k].name, e->call_names[i]))
+                                k++;
+                        if (k == m->n)
+                                FAIL("`%s` calls `%s`, and there is no such program", e->name,
+                                     e->call_names[i]);
+                        if (&m->entry[k] == e)
+                                FAIL("`%s` calls itself", e->name);
+                        e->calls[i] = (uint8_t)k;
+                        m->entry[k].called = true;
+                }
+        }
+        return true;
+}
+
 bool manifest_parse(const char *text, size_t size, struct manifest *m, char *error,
                     size_t error_size)
 {
@@ -127,17 +148,29 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                 struct manifest_entry *e = &m->entry[m->n - 1];
                 const char *key = word[0];
                 if (!strcmp(key, "append")) {
-                        if (!e->is_linux)
-                                FAIL("`append` is for `linux`");
                         if (!copy(e->append, sizeof(e->append), rest))
                                 FAIL("command line is longer than %zu characters",
                                      sizeof(e->append) - 1);
                         continue;
                 }
-                if (!strcmp(key, "control")) {
+                bool *flag = !strcmp(key, "control") ? &e->control
+                             : !strcmp(key, "manual") ? &e->manual
+                             : !strcmp(key, "private") ? &e->private : NULL;
+                if (flag) {
                         if (n != 1)
-                                FAIL("`control` takes no value");
-                        e->control = true;
+                                FAIL("`%s` takes no value", key);
+                        *flag = true;
+                        continue;
+                }
+                if (!strcmp(key, "calls")) {
+                        e->calls_line = line;
+                        for (unsigned i = 1; i < n; i++) {
+                                if (e->n_calls == MANIFEST_CALLS)
+                                        FAIL("more than %d programs to call", MANIFEST_CALLS);
+                                if (!copy(e->call_names[e->n_calls++], sizeof(e->call_names[0]),
+                                          word[i]))
+                                        FAIL("name `%s` is too long", word[i]);
+                        }
                         continue;
                 }
                 if (!strcmp(key, "devices")) {
@@ -162,6 +195,10 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                                 FAIL("`%s` is no size: expected a multiple of 4096 such as 64K, 1M, "
                                      "2G, or `rest`", word[1]);
                         *(key[0] == 'm' ? &e->memory : &e->quota) = v;
+                } else if (!strcmp(key, "extra")) {
+                        if (!number(word[1], 1ul << 40, &e->extra) || e->extra % 4096)
+                                FAIL("`%s` is no size: expected a multiple of 4096 such as 64K",
+                                     word[1]);
                 } else if (!strcmp(key, "priority")) {
                         if (!number(word[1], 254, &v))
                                 FAIL("`%s` is no priority: expected 0 to 254", word[1]);
@@ -177,10 +214,11 @@ bool manifest_parse(const char *text, size_t size, struct manifest *m, char *err
                                 FAIL("`%s`: expected how often, 0 to 1000", word[1]);
                         e->restart = (unsigned)v;
                 } else {
-                        FAIL("unknown setting `%s`; there are file, memory, quota, priority, core, "
-                             "cores, devices, restart, control, append", key);
+                        FAIL("unknown setting `%s`; there are file, memory, quota, extra, "
+                             "priority, core, cores, devices, calls, restart, control, manual, "
+                             "private, append", key);
                 }
         }
         line++;
-        return finish(m, line, error, error_size);
+        return finish(m, line, error, error_size) && calls_find(m, error, error_size);
 }

@@ -12,15 +12,23 @@
 
 #define MANIFEST_ENTRIES 16
 #define MANIFEST_DEVICES 32
+#define MANIFEST_CALLS   8
 
 struct manifest_entry {
         bool is_linux;        /* the Linux server; else a native program */
         unsigned line;
-        char name[24], file[40], append[256], initrd[40];
+        char name[24], file[40], append[256];
         uint64_t memory;      /* bytes; MANIFEST_REST = what is left, or the largest piece */
+        uint64_t extra;       /* bytes that it may ask for later */
         uint64_t quota;       /* bytes of kernel memory */
         unsigned priority, core, cores, restart;
         bool control;         /* gets the control capability: console, counters, power */
+        bool manual;          /* not started at boot */
+        bool private;         /* native: no page is mapped from the archive */
+        bool called;          /* some program calls it: it needs an endpoint */
+        unsigned n_calls, calls_line;
+        uint8_t calls[MANIFEST_CALLS]; /* entries that it gets an endpoint to */
+        char call_names[MANIFEST_CALLS][24];
         unsigned n_devices;
         char devices[MANIFEST_DEVICES][40]; /* device-tree `compatible` strings */
 };

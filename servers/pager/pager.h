@@ -8,6 +8,7 @@
 #ifndef PAGER_H
 #define PAGER_H
 
+#include <ouzel/pager.h>
 #include <ouzel/user.h>
 #include <ouzel/vcpu.h>
 
@@ -21,35 +22,90 @@ static inline void *direct(uint64_t pa)
 {
         return (void *)(DIRECT + pa);
 }
+static inline uint64_t physical(const void *p)
+{
+        return (uint64_t)p - DIRECT;
+}
 
 /* Slots: our endpoint, then a block of slots for each program. */
 #define SLOT_EP      16
-#define SLOT_BADGED  17 /* scratch: the endpoint with a program's badge */
 #define SLOTS_OF(i)  (64 + (i) * 256)
-enum { AT_TASK, AT_SPACE, AT_ENDPOINT, AT_THREAD, AT_IRQ = 32 }; /* in a program's block */
+enum { AT_TASK, AT_SPACE, AT_ENDPOINT, AT_SERVICE, AT_THREAD, AT_IRQ = 32 };
 
 #define MAX_SEGMENTS 8
+#define MAX_PRIVATE  4096 /* pages of a native program that can't be the archive's own */
+#define MAX_DEVICES  64
+
+/* A part of a native program's space. Its pages are made when they are first touched. */
+struct segment {
+        uint64_t va, size;
+        const uint8_t *file; /* in the archive, for the first `file_size` bytes from va on */
+        uint64_t file_size;
+        bool shared;         /* the archive's pages can be mapped as they are */
+        bool zeros;          /* zeros follow what the file has */
+        uint64_t offset;     /* of its private pages in the program's memory */
+        unsigned rights;
+};
 struct program {
         const struct manifest_entry *entry;
         bool running;
-        unsigned restarts, irqs, threads;
+        unsigned restarts, deaths, threads;
         uint64_t block, size;     /* its memory, contiguous */
-        uint64_t quota_before;    /* what we had used before it started */
-        struct { uint64_t va, size, offset; unsigned rights; } segment[MAX_SEGMENTS];
+        uint64_t extra;           /* bytes that it asked for later */
+        uint64_t quota;           /* pages of kernel memory that its task was given */
+        struct segment segment[MAX_SEGMENTS];
         unsigned n_segments;
+        uint8_t private[MAX_PRIVATE / 8]; /* which private pages are in use: a bit each */
+        struct { uint64_t pa, size; unsigned irq, irqs; } device[MAX_DEVICES];
+        struct { uint32_t line, flags; } irq[64];
+        unsigned devices, irqs;
+        uint64_t faults, zeroed, mapped, copied;
 };
 extern struct program programs[MANIFEST_ENTRIES];
+extern struct manifest manifest;
 extern struct memory memory;
 extern const uint8_t *archive;
 extern size_t archive_size;
 extern const void *machine_fdt;
 
-/* The file from the archive, its checksum right; else says what is wrong. */
+static inline unsigned program_index(const struct program *p)
+{
+        return (unsigned)(p - programs);
+}
+static inline unsigned slot_of(const struct program *p, unsigned at)
+{
+        return SLOTS_OF(program_index(p)) + at;
+}
+static inline const char *name_of(const struct program *p)
+{
+        return p->entry->name;
+}
+
+/* main.c: the file from the archive, its checksum right; else says what is wrong. */
 bool file_get(const char *name, struct archive_file *file);
-/* Task, endpoint capability, memory: common to programs and Linux. Says what failed. */
+
+/* programs.c */
+bool program_start(struct program *p); /* says what failed */
+void program_end(struct program *p);   /* everything comes back */
+void program_over(struct program *p, bool again); /* ... and is it started again? */
+/* Task, endpoint capabilities, memory: common to native programs and Linux. */
 bool program_make(struct program *p, uint64_t size, uint64_t align);
-void program_end(struct program *p); /* everything comes back */
-unsigned program_index(const struct program *p);
-bool linux_start(struct program *p); /* linux.c */
+
+/* native.c: programs of our own kind */
+bool native_start(struct program *p);
+/* True if the page is there now; false if the program may not have it. */
+bool native_fault(struct program *p, uint64_t va, unsigned access);
+
+/* linux.c */
+bool linux_start(struct program *p);
+
+/* devices.c */
+bool device_wanted(const struct program *p, const void *fdt, int node);
+void device_grant(struct program *p, const void *fdt, int node);
+void devices_native(struct program *p); /* all that the manifest names */
+
+/* requests.c: what programs ask; puts the answer's words into m. */
+enum ouzel_error request(struct program *p, uint64_t label, uint64_t w[MSG_WORDS]);
+void memory_return(struct program *p); /* what it asked for and didn't give back */
 
 #endif

@@ -342,9 +342,38 @@ TEST(control_with_a_value_is_refused)
         bad_setting("control yes", "`control` takes no value");
 }
 
-TEST(append_is_for_linux_alone)
+TEST(append_is_a_native_programs_arguments)
 {
-        bad_setting("append quiet", "`append` is for `linux`");
+        assert_string_equal(with("append clock  # not a comment")->append, "clock  # not a comment");
+}
+
+/* ---- programs that call programs ------------------------------------------------------------ */
+
+TEST(calls_name_programs_before_and_after)
+{
+        good("program a\n file x\nprogram b\n file x\n calls c a\nprogram c\n file x\n");
+        assert_int_equal(m.entry[1].n_calls, 2);
+        assert_int_equal(m.entry[1].calls[0], 2);
+        assert_int_equal(m.entry[1].calls[1], 0);
+        assert_true(m.entry[0].called && m.entry[2].called && !m.entry[1].called);
+}
+
+TEST(calls_of_nobody_or_oneself_are_refused)
+{
+        bad_setting("calls b", "`a` calls `b`, and there is no such program");
+        bad_setting("calls a", "`a` calls itself");
+        bad_setting("calls b b b b b b b b b", "more than 8 programs to call");
+        bad_setting("calls xxxxxxxxxxxxxxxxxxxxxxxx", "name `xxxxxxxxxxxxxxxxxxxxxxxx` is too long");
+}
+
+TEST(manual_and_extra)
+{
+        assert_true(with("manual")->manual);
+        assert_false(with("control")->manual);
+        bad_setting("manual yes", "`manual` takes no value");
+        assert_int_equal(with("extra 1M")->extra, 1 << 20);
+        assert_int_equal(with("extra 0")->extra, 0);
+        bad_setting("extra 5", "`5` is no size: expected a multiple of 4096");
 }
 
 TEST(a_command_line_that_is_too_long_is_refused)
@@ -528,7 +557,10 @@ int main(void)
                 cmocka_unit_test(no_cores_and_more_than_8_are_refused),
                 cmocka_unit_test(restarting_more_than_1000_times_is_refused),
                 cmocka_unit_test(control_with_a_value_is_refused),
-                cmocka_unit_test(append_is_for_linux_alone),
+                cmocka_unit_test(append_is_a_native_programs_arguments),
+                cmocka_unit_test(calls_name_programs_before_and_after),
+                cmocka_unit_test(calls_of_nobody_or_oneself_are_refused),
+                cmocka_unit_test(manual_and_extra),
                 cmocka_unit_test(a_command_line_that_is_too_long_is_refused),
                 cmocka_unit_test(too_many_devices_are_refused),
                 cmocka_unit_test(a_device_with_too_long_a_name_is_refused),
