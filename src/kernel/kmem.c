@@ -19,6 +19,7 @@ static uint64_t n_free;
 void kmem_init(struct range range)
 {
         pool = range;
+        free_list = NULL;
         untouched = range.start;
         n_free = (range.end - range.start) >> PAGE_SHIFT;
 }
