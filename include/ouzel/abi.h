@@ -117,7 +117,8 @@ enum ouzel_syscall {
 
 /*
  * space_update(space, va, pa, flags, count): flags = ACCESS_* (0 unmaps) | MAP_* below.
- * count contiguous pages of the size given, va and pa advancing together.
+ * count contiguous pages of the size given, va and pa advancing together; not more than
+ * UPDATE_PAGES_MAX, as interrupts wait meanwhile.
  * On error x1 = index of the rejected page; those before it hold.
  */
 #define MAP_DEVICE       (1 << 3)  /* Device-nGnRE; must be a device region */
@@ -126,6 +127,7 @@ enum ouzel_syscall {
 #define MAP_SIZE_2M      (1 << 8)
 #define MAP_SIZE_1G      (2 << 8)
 #define MAP_SIZE_MASK    (3 << 8)
+#define UPDATE_PAGES_MAX (1 << 18)
 #ifndef __ASSEMBLER__
 struct ouzel_update { /* space_update_list: an array of these at the start of the buffer */
         uint64_t va, pa;

@@ -255,9 +255,8 @@ static enum ouzel_error unmap_one(struct space *space, vaddr_t va, unsigned leve
 
         if (!entry || !(*entry & PTE_VALID))
                 return E_OK;
-        space_lookup(space, va, &found);
-        if (found != level)
-                return E_MAPPED; /* a larger or smaller page: unmap it as what it is */
+        if (!space_lookup(space, va, &found) || found != level)
+                return E_MAPPED; /* a larger page, or smaller ones: unmap them as such */
         pte_change(entry, 0, va, tlb);
         return E_OK;
 }
@@ -275,7 +274,7 @@ enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t
         *done = 0;
         if (size == 3)
                 return E_INVALID;
-        if (count == 0 || count > (1ul << 48) / m.page)
+        if (count == 0 || count > UPDATE_PAGES_MAX)
                 return E_RANGE;
         m.size = count * m.page;
         if (flags & ACCESS_ALL) {

@@ -279,6 +279,59 @@ static void crash_main(void)
         }
 }
 
+/* ---- what memory allows ----------------------------------------------------------------------------- */
+
+#define LABEL_COULD 0x600d
+
+static struct { uint64_t endpoint, va; unsigned access; } probe;
+
+static void probe_main(uint64_t unused)
+{
+        struct message m = {.tag = MSG_TAG(LABEL_COULD, 0)};
+        volatile uint32_t *p = (volatile uint32_t *)probe.va;
+
+        (void)unused;
+        if (probe.access == ACCESS_EXEC)
+                ((void (*)(void))probe.va)();
+        else if (probe.access == ACCESS_WRITE)
+                *p = *p;
+        else
+                (void)*p;
+        ipc_send(probe.endpoint, &m);
+}
+
+bool may_access(unsigned task, unsigned core, uint64_t va, unsigned access, struct message *m)
+{
+        unsigned ep = endpoint_new(0);
+        struct message unused;
+
+        if (!m)
+                m = &unused;
+        probe.endpoint = ep;
+        if (task) {
+                probe.endpoint = SLOT_PROBE;
+                EXPECT_OK(CALL(cap_copy, task, SLOT_PROBE, ep, RIGHT_SEND));
+        }
+        probe.va = va;
+        probe.access = access;
+        struct worker *w = worker_start(probe_main, 0, .task = task, .core = core,
+                                        .fault_endpoint = ep);
+        *m = (struct message){0};
+        EXPECT_OK(ipc_recv(ep, m));
+        CALL(cap_delete, w->slot);
+        CALL(cap_delete, ep);
+        n_workers--;
+        return m->tag >> TAG_LABEL_SHIFT == LABEL_COULD;
+}
+
+void code_put(uint64_t pa, const uint32_t *instructions, unsigned n)
+{
+        char *to = frame_va(pa);
+
+        memcpy(to, instructions, n * 4ul);
+        __builtin___clear_cache(to, to + n * 4ul); /* to where fetches look */
+}
+
 /* ---- tasks ------------------------------------------------------------------------------------------ */
 
 unsigned endpoint_new(unsigned core)

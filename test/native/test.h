@@ -112,6 +112,17 @@ void sleep_us(uint64_t us);   /* of the test's own thread: lets workers run */
 void spin_us(uint64_t us);
 bool wait_until(const uint32_t *flag, uint32_t at_least); /* fails after 10 s */
 
+/*
+ * May a thread of a task (0: ours) on a core do this at an address? If not, `m` is the fault
+ * message that came instead. ACCESS_EXEC calls what is there; ACCESS_WRITE writes the number
+ * that is there already.
+ */
+bool may_access(unsigned task, unsigned core, uint64_t va, unsigned access, struct message *m);
+#define SLOT_PROBE 30 /* in the other task: may_access needs it */
+/* Instructions into a frame of ours, for execution anywhere. */
+void code_put(uint64_t pa, const uint32_t *instructions, unsigned n);
+#define INSTRUCTION_RET 0xd65f03c0u
+
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 /* A task with our program in it, so that its threads can run our functions and see our data;
