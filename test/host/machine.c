@@ -72,7 +72,7 @@ void timer_set(uint64_t) {}
 unsigned irqchip_ack(void) { return IRQ_NONE; }
 void irqchip_drop(unsigned) {}
 void irqchip_deactivate(unsigned) {}
-void irqchip_enable(unsigned, unsigned, bool) {}
+unsigned irqchip_enable(unsigned, unsigned cpu, bool) { return cpu; }
 void irqchip_disable(unsigned) {}
 void irqchip_send_ipi(unsigned cpu) { interrupt[cpu] = true; }
 bool irqchip_valid(unsigned irq) { return irq >= 32 && irq < 288; }
