@@ -36,6 +36,7 @@ struct boot_info {
         uint64_t mpidr[MAX_CPUS];
         unsigned n_cpus; /* in the device tree, at most MAX_CPUS */
         unsigned online; /* cores that answered */
+        unsigned stage;  /* of boot.c's, for the blink code */
         unsigned gic_version, gic_lines; /* version 0: BCM2836 */
         paddr_t console_pa;
         unsigned console_irq, console_type;

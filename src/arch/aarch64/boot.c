@@ -11,6 +11,7 @@
 #include "console.h"
 #include "gic.h"
 #include "mmu.h"
+#include "rpi.h"
 #include "string.h"
 
 struct boot_info boot;
@@ -28,6 +29,7 @@ static uint64_t spin_release[MAX_CPUS]; /* spin-table: where the core looks; 0 =
 uint64_t spin_mpidr[MAX_CPUS];          /* boot.S: which core am I? */
 static enum { PSCI_NONE, PSCI_HVC, PSCI_SMC } psci_conduit;
 static uint32_t psci_cpu_on;
+static uint64_t entry_level; /* exception level that we were entered at */
 static uint32_t no_redistributor; /* a bit per core that can't take interrupts */
 
 void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level);
@@ -201,7 +203,15 @@ static bool loaded(struct range *file)
         return false;
 }
 
-static void find_memory(paddr_t fdt_pa)
+static uint64_t chosen_address(const char *name)
+{
+        int chosen = fdt_path_offset(fdt, "/chosen"), len;
+        const fdt32_t *p = chosen >= 0 ? fdt_getprop(fdt, chosen, name, &len) : NULL;
+
+        return p ? bus_cells(p, len / 4) : 0;
+}
+
+static void find_memory(void)
 {
         uint64_t base, size, total = 0;
         int node;
@@ -236,13 +246,17 @@ static void find_memory(paddr_t fdt_pa)
                 if (!fdt_get_mem_rsv(fdt, i, &base, &size) && size)
                         range_cut(boot.ram, &boot.n_ram, base & ~4095ul,
                                   (base + size + 4095) & ~4095ul);
+        boot.initrd = (struct range){chosen_address("linux,initrd-start"),
+                                     chosen_address("linux,initrd-end")};
         if (!loaded(&boot.fdt))
-                panic("the device tree at %lx is not in memory that it describes", fdt_pa);
-        if (!loaded(&boot.initrd)) {
-                printk("ouzel: initial RAM disk at %lx..%lx is not in memory: ignored\n",
-                       boot.initrd.start, boot.initrd.end);
+                panic("the device tree at %lx is not in memory that it describes", boot.fdt.start);
+        bool initrd = loaded(&boot.initrd);
+        if (boot.initrd.end > boot.initrd.start)
+                printk("ouzel: initial RAM disk: %lu KiB at %lx%s\n",
+                       (boot.initrd.end - boot.initrd.start) >> 10, boot.initrd.start,
+                       initrd ? "" : ", which is not in memory: ignored");
+        if (!initrd || boot.initrd.end <= boot.initrd.start)
                 boot.initrd = (struct range){0};
-        }
         int parent = fdt_path_offset(fdt, "/reserved-memory");
         if (parent >= 0)
                 fdt_for_each_subnode(node, fdt, parent)
@@ -256,7 +270,7 @@ static void find_memory(paddr_t fdt_pa)
         range_sort(boot.ram, boot.n_ram);
         for (unsigned i = 0; i < boot.n_ram; i++)
                 map_ram(boot.ram[i].start, boot.ram[i].end);
-        fdt = phys_to_virt(fdt_pa);
+        fdt = phys_to_virt(boot.fdt.start);
         /* Drop boot.S's window: it may reach into memory that is not to be mapped. */
         WRITE_ONCE(kernel_l1[FDT_WINDOW_INDEX], 0);
         /* The walker sees the hole before old translations are dropped; only this core has
@@ -295,7 +309,7 @@ static void find_cpus(void)
 /* PSCI functions, SMC calling convention. [Arm DEN 0022, 5.1] */
 enum { PSCI_SYSTEM_OFF = 0x84000008u, PSCI_SYSTEM_RESET = 0x84000009u, PSCI_CPU_ON = 0xc4000003u };
 
-static void find_psci(uint64_t level)
+static void find_psci(void)
 {
         int node = fdt_node_offset_by_compatible(fdt, -1, "arm,psci-0.2"), len;
 
@@ -310,11 +324,11 @@ static void find_psci(uint64_t level)
         const char *method = node >= 0 ? fdt_getprop(fdt, node, "method", NULL) : NULL;
         if (method && !strcmp(method, "smc"))
                 psci_conduit = PSCI_SMC;
-        else if (method && !strcmp(method, "hvc") && level != 2)
+        else if (method && !strcmp(method, "hvc") && entry_level != 2)
                 psci_conduit = PSCI_HVC;
         else if (method)
                 printk("ouzel: PSCI by \"%s\" can't be used: %s\n", method,
-                       level == 2 ? "we were entered at EL2, nobody is above us"
+                       entry_level == 2 ? "we were entered at EL2, nobody is above us"
                                   : "expected \"smc\" or \"hvc\"");
 }
 
@@ -357,7 +371,7 @@ static bool find_bcm2836(void)
         return true;
 }
 
-static void find_gic(void)
+static void find_irqchip(void)
 {
         static const char *const v2[] = {"arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"};
         uint64_t dist, dist_size, cpu, cpu_size;
@@ -424,12 +438,30 @@ static unsigned console_kind(int node)
         return CONSOLE_NONE;
 }
 
+/* What helps when all else fails: rpi.c. */
+static void find_board(void)
+{
+        int node = fdt_node_offset_by_compatible(fdt, -1, "brcm,bcm2835-pm-wdt"), len;
+        int light = fdt_path_offset(fdt, "/leds/led-act");
+        const fdt32_t *pin = light >= 0 ? fdt_getprop(fdt, light, "gpios", &len) : NULL;
+        uint64_t base, size;
+
+        if (node >= 0 && reg(node, 0, &base, &size))
+                watchdog_init(device_map(base, 0x28));
+        node = pin && len >= 12 ? fdt_node_offset_by_phandle(fdt, fdt32_to_cpu(pin[0])) : -1;
+        if (node >= 0 && (!fdt_node_check_compatible(fdt, node, "brcm,bcm2711-gpio") ||
+                          !fdt_node_check_compatible(fdt, node, "brcm,bcm2835-gpio")) &&
+            reg(node, 0, &base, &size)) /* pin, and flags: 1 is active low */
+                led_init(device_map(base, 0xb4), fdt32_to_cpu(pin[1]), fdt32_to_cpu(pin[2]) & 1);
+}
+
 static void find_console(void)
 {
         int chosen = fdt_path_offset(fdt, "/chosen"), node = -1, len;
         const char *path = chosen >= 0 ? fdt_getprop(fdt, chosen, "stdout-path", &len) : NULL;
         uint64_t base, size;
 
+        find_board();
         if (path) {
                 const char *colon = memchr(path, ':', (size_t)len); /* options follow */
                 node = fdt_path_offset_namelen(fdt, path, colon ? (int)(colon - path)
@@ -445,14 +477,6 @@ static void find_console(void)
         if (irq && len >= 8) /* GIC: type 0, number, flags; BCM2836: bank, bit */
                 boot.console_irq = 32 + fdt32_to_cpu(irq[1]) + 32 * fdt32_to_cpu(irq[0]);
         console_init(device_map(base, 0x1000), boot.console_type);
-}
-
-static uint64_t chosen_address(const char *name)
-{
-        int chosen = fdt_path_offset(fdt, "/chosen"), len;
-        const fdt32_t *p = chosen >= 0 ? fdt_getprop(fdt, chosen, name, &len) : NULL;
-
-        return p ? bus_cells(p, len / 4) : 0;
 }
 
 /* The boot archive follows the image: a header page that tools/mkimage.py wrote, the archive,
@@ -527,6 +551,19 @@ static void leave_identity(void)
                          ::"r"(empty_l0_pa) : "memory");
 }
 
+static void say_hello(void)
+{
+        printk("\nouzel: entered at EL%lu%s\n", entry_level,
+               entry_level == 2 ? ", dropped to EL1" : "");
+        if (!timer_hz()) /* what follows has time-outs */
+                panic("CNTFRQ_EL0 is 0: the firmware must set the timer's frequency");
+}
+
+/* In the order that the blink code (docs/boards.md) counts them. */
+static void (*const stages[])(void) = {
+        find_console, say_hello, find_memory, find_cpus, find_psci, find_irqchip, find_timer,
+        find_archive, choose_pool};
+
 void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
 {
         uint64_t mmfr0;
@@ -542,26 +579,14 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
                              (fdt_pa & ((2ul << 20) - 1)));
         if (!fdt_pa || fdt_check_header(fdt) || fdt_totalsize(fdt) > 2ul << 20)
                 panic("no device tree at %lx", fdt_pa); /* silent: the console is in it */
-        find_console();
-        printk("\nouzel: entered at EL%lu%s\n", level, level == 2 ? ", dropped to EL1" : "");
-        if (!timer_hz()) /* what follows has time-outs */
-                panic("CNTFRQ_EL0 is 0: the firmware must set the timer's frequency");
         boot.kernel = (struct range){image_pa, image_phys(__image_end)};
         boot.fdt = (struct range){fdt_pa, fdt_pa + fdt_totalsize(fdt)};
-        boot.initrd.start = chosen_address("linux,initrd-start");
-        boot.initrd.end = chosen_address("linux,initrd-end");
-        if (boot.initrd.end <= boot.initrd.start)
-                boot.initrd = (struct range){0};
-        find_memory(fdt_pa);
-        find_cpus();
-        find_psci(level);
-        find_gic();
-        find_timer();
-        find_archive();
-        if (boot.initrd.start)
-                printk("ouzel: initial RAM disk: %lu KiB at %lx\n",
-                       (boot.initrd.end - boot.initrd.start) >> 10, boot.initrd.start);
-        choose_pool();
+        entry_level = level;
+        for (unsigned i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+                boot.stage = i + 1;
+                stages[i]();
+        }
+        boot.stage++;
         gic_init_core(0);
         kernel_main();
 }
@@ -675,6 +700,7 @@ unsigned boot_start_secondaries(void)
 void system_off(void)
 {
         psci(PSCI_SYSTEM_OFF, 0, 0, 0);
+        watchdog_fire(true);
         printk("ouzel: the firmware can't switch off: stopped, it is safe to pull the plug\n");
         stop_machine();
 }
@@ -682,6 +708,7 @@ void system_off(void)
 void system_reset(void)
 {
         psci(PSCI_SYSTEM_RESET, 0, 0, 0);
+        watchdog_fire(false);
         printk("ouzel: the firmware can't reset: stopped, it is safe to pull the plug\n");
         stop_machine();
 }

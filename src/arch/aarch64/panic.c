@@ -5,6 +5,7 @@
 #include "arch_asm.h"
 #include "console.h"
 #include "kernel.h"
+#include "rpi.h"
 #include "string.h"
 
 static struct spinlock print_lock;
@@ -299,6 +300,7 @@ void panic(const char *format, ...)
         va_end(args);
         printk("\n");
         backtrace(__builtin_frame_address(0));
+        led_blink(boot.stage);
         halt();
 }
 
@@ -324,5 +326,6 @@ void panic_exception(unsigned slot, const struct trapframe *tf)
         print_place("at", tf->pc);
         print_place("lr", tf->x[30]);
         backtrace((const uint64_t *)tf->x[29]);
+        led_blink(boot.stage);
         halt();
 }
