@@ -2,8 +2,9 @@
 /* devices.c -- device registers and interrupt lines, by the nodes of the device tree. */
 #include "pager.h"
 
-#include <libfdt.h>
+#include <bus.h>
 #include <stdio.h>
+#include <string.h>
 
 bool device_wanted(const struct program *p, const void *fdt, int node)
 {
@@ -13,62 +14,142 @@ bool device_wanted(const struct program *p, const void *fdt, int node)
         return false;
 }
 
-static uint64_t cells(const fdt32_t *p, int n)
-{
-        uint64_t v = 0;
+/* ---- interrupts -------------------------------------------------------------------------- */
 
-        while (n--)
-                v = v << 32 | fdt32_to_cpu(*p++);
-        return v;
+int controller_find(const void *fdt, struct controller *c)
+{
+        static const char *const known[] = {"arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400",
+                                            "arm,cortex-a7-gic", "brcm,bcm2836-armctrl-ic"};
+        int node = -1, len;
+
+        for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]) && node < 0; i++)
+                node = fdt_node_offset_by_compatible(fdt, -1, known[i]);
+        const fdt32_t *cells = node < 0 ? NULL : fdt_getprop(fdt, node, "#interrupt-cells", &len);
+        if (!cells)
+                return -1;
+        c->cells = (int)fdt32_to_cpu(*cells);
+        c->phandle = fdt_get_phandle(fdt, node);
+        return c->cells < 2 || c->cells > 4 || !c->phandle ? -1 : node;
 }
 
-static void registers_grant(struct program *p, const void *fdt, int node)
+uint32_t line_of(const struct controller *c, const fdt32_t *specifier)
 {
-        int parent = fdt_parent_offset(fdt, node), len;
-        int na = fdt_address_cells(fdt, parent), ns = fdt_size_cells(fdt, parent);
-        const fdt32_t *reg = fdt_getprop(fdt, node, "reg", &len);
+        uint32_t kind = fdt32_to_cpu(specifier[0]), n = fdt32_to_cpu(specifier[1]);
 
-        for (; reg && len >= (na + ns) * 4; reg += na + ns, len -= (na + ns) * 4) {
-                uint64_t start = cells(reg, na), size = cells(reg + na, ns);
-                uint64_t first = start & ~4095ul, end = (start + size + 4095) & ~4095ul;
-                enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), first, end - first,
-                                          ACCESS_READ | ACCESS_WRITE | REGION_DEVICE);
-                if (e && e != E_LIMIT)
-                        printf("pager: %s: %s at %lx: %s\n", name_of(p),
-                               fdt_get_name(fdt, node, NULL), start, error_text(e));
-                if (!e && p->devices < MAX_DEVICES) {
-                        p->device[p->devices].pa = start;
-                        p->device[p->devices].size = size;
-                        p->device[p->devices].irqs = 0;
-                        p->device[p->devices++].irq = p->irqs;
-                }
+        if (c->cells == 2) /* BCM2836: bank and bit */
+                return 32 + kind * 32 + n;
+        return kind == 0 ? 32 + n : 0; /* SPIs only: PPIs are the kernel's */
+}
+
+bool interrupts_to(const void *fdt, int node, const struct controller *c)
+{
+        for (; node >= 0; node = fdt_parent_offset(fdt, node)) {
+                const fdt32_t *parent = fdt_getprop(fdt, node, "interrupt-parent", NULL);
+                if (parent)
+                        return fdt32_to_cpu(*parent) == c->phandle;
         }
+        return false;
+}
+
+/* Its index among the program's lines, or -1. Devices may share a line. */
+static int line_give(struct program *p, uint32_t line, uint32_t flags)
+{
+        unsigned slot = slot_of(p, AT_IRQ + p->irqs);
+        enum ouzel_error e = E_LIMIT;
+
+        for (unsigned i = 0; i < p->irqs; i++)
+                if (p->irq[i].line == line)
+                        return (int)i;
+        if (p->irqs < sizeof(p->irq) / sizeof(p->irq[0]))
+                e = CALL(irq_create, slot, line, flags);
+        if (!e)
+                e = CALL(cap_copy, slot_of(p, AT_TASK), SLOT_LINE(p->irqs), slot, RIGHT_MANAGE, 0);
+        if (e) {
+                printf("pager: %s: interrupt %u: %s\n", name_of(p), line, error_text(e));
+                return -1;
+        }
+        p->irq[p->irqs].flags = flags;
+        p->irq[p->irqs].line = line;
+        return (int)p->irqs++;
+}
+
+/* What a device record says of its lines: the first, and how many follow it in a row. */
+static void interrupts_grant(struct program *p, const void *fdt, int node,
+                             const struct controller *c, unsigned device)
+{
+        int len;
+        const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
+
+        if (!irq || !interrupts_to(fdt, node, c))
+                return;
+        for (; len >= c->cells * 4; irq += c->cells, len -= c->cells * 4) {
+                uint32_t line = line_of(c, irq);
+                /* GIC: 1 rising, 2 falling; 4 and 8 are levels, as all of BCM2836 are */
+                bool edge = c->cells > 2 && (fdt32_to_cpu(irq[2]) & 3);
+                int index = line ? line_give(p, line, edge ? IRQ_EDGE : 0) : -1;
+                if (index < 0 || device >= p->devices)
+                        continue;
+                if (!p->device[device].irqs)
+                        p->device[device].irq = (unsigned)index;
+                p->device[device].irqs++;
+        }
+}
+
+/* ---- registers --------------------------------------------------------------------------- */
+
+static void registers_give(struct program *p, const char *what, uint64_t start, uint64_t size)
+{
+        uint64_t first = start & ~4095ul, end = (start + size + 4095) & ~4095ul;
+        enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), first, end - first,
+                                  ACCESS_READ | ACCESS_WRITE | REGION_DEVICE);
+
+        if (e) {
+                printf("pager: %s: %s at %lx: %s\n", name_of(p), what, start, error_text(e));
+        } else if (p->devices < MAX_DEVICES) {
+                p->device[p->devices].pa = start;
+                p->device[p->devices].size = size;
+                p->device[p->devices].irqs = p->device[p->devices].irq = 0;
+                p->devices++;
+        }
+}
+
+/* A PCI host bridge: its windows onto the bus, and the lines of INTA to INTD. */
+static void pci_grant(struct program *p, const void *fdt, int node, const struct controller *c)
+{
+        const char *name = fdt_get_name(fdt, node, NULL);
+        int bus = fdt_parent_offset(fdt, node), na = fdt_address_cells(fdt, bus), len;
+        const fdt32_t *r = fdt_getprop(fdt, node, "ranges", &len);
+
+        /* 3 cells of PCI address, the CPU's, 2 of size. [IEEE 1275 PCI Bus Binding] */
+        for (; r && len >= (3 + na + 2) * 4; r += 3 + na + 2, len -= (3 + na + 2) * 4) {
+                uint64_t at = bus_cells(r + 3, na);
+                if (bus_translate(fdt, bus, &at))
+                        registers_give(p, name, at, bus_cells(r + 3 + na, 2));
+        }
+        const fdt32_t *map = fdt_getprop(fdt, node, "interrupt-map", &len);
+        int parent = fdt_node_offset_by_phandle(fdt, c->phandle);
+        const fdt32_t *pa = fdt_getprop(fdt, parent, "#address-cells", NULL);
+        int skip = 3 + 1 + 1 + (pa ? (int)fdt32_to_cpu(*pa) : 0), entry = skip + c->cells;
+        for (; map && c->cells > 2 && len >= entry * 4; map += entry, len -= entry * 4)
+                if (fdt32_to_cpu(map[4]) == c->phandle && line_of(c, map + skip))
+                        line_give(p, line_of(c, map + skip), 0);
 }
 
 void device_grant(struct program *p, const void *fdt, int node)
 {
-        unsigned first = p->devices, before = p->irqs;
-        int len;
+        const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+        unsigned first = p->devices;
+        uint64_t base, size;
+        struct controller c;
 
-        registers_grant(p, fdt, node);
-        const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
-        for (; irq && len >= 12; irq += 3, len -= 12) {
-                if (fdt32_to_cpu(irq[0]) != 0 || p->irqs == 64)
-                        continue; /* SPIs only: PPIs are the kernel's */
-                uint32_t line = 32 + fdt32_to_cpu(irq[1]);
-                uint32_t flags = fdt32_to_cpu(irq[2]) & 3 ? IRQ_EDGE : 0; /* 1 rising, 2 falling */
-                enum ouzel_error e = CALL(irq_create, slot_of(p, AT_IRQ + p->irqs), line, flags);
-                if (!e) {
-                        e = CALL(cap_copy, slot_of(p, AT_TASK), SLOT_LINE(p->irqs),
-                                 slot_of(p, AT_IRQ + p->irqs), RIGHT_MANAGE, 0);
-                        p->irq[p->irqs].flags = flags;
-                        p->irq[p->irqs++].line = line;
-                }
-                if (e)
-                        printf("pager: %s: interrupt %u: %s\n", name_of(p), line, error_text(e));
-        }
-        if (first < p->devices) /* they are those of the node's first registers */
-                p->device[first].irqs = p->irqs - before;
+        for (unsigned i = 0; bus_reg(fdt, node, i, &base, &size); i++)
+                if (size)
+                        registers_give(p, fdt_get_name(fdt, node, NULL), base, size);
+        if (controller_find(fdt, &c) < 0)
+                return;
+        interrupts_grant(p, fdt, node, &c, first);
+        if (type && !strcmp(type, "pci"))
+                pci_grant(p, fdt, node, &c);
 }
 
 void devices_native(struct program *p)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MIB (1ul << 20)
+#define MORE_LEAST (16 * MIB) /* smaller pieces are left to native programs */
 #define FDT_SIZE (2 * MIB) /* QEMU pads its tree to 1 MiB; Linux takes 2 at most */
 
 struct server_segment { uint64_t start, end, rights; };
@@ -45,84 +46,183 @@ static bool image_check(const struct archive_file *file, struct server_header *h
 
 /* ---- device tree --------------------------------------------------------------------------- */
 
+static bool disabled(const void *fdt, int node)
+{
+        const char *status = fdt_getprop(fdt, node, "status", NULL);
+
+        return status && strcmp(status, "okay") && strcmp(status, "ok");
+}
+
+static void disable(void *fdt, int node)
+{
+        fdt_setprop_string(fdt, node, "status", "disabled");
+}
+
+/* Linux's controller takes a GIC's specifiers; where the machine's are others, they change. */
+static void device_pass(struct program *p, void *fdt, int node, const struct controller *c)
+{
+        fdt32_t gic[3 * 32];
+        int len, n = 0;
+
+        device_grant(p, fdt, node);
+        const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
+        if (!irq || c->cells > 2 || !interrupts_to(fdt, node, c))
+                return;
+        for (; n < 32 && len >= c->cells * 4; irq += c->cells, len -= c->cells * 4, n++) {
+                gic[n * 3] = 0;
+                gic[n * 3 + 1] = cpu_to_fdt32(line_of(c, irq) - 32);
+                gic[n * 3 + 2] = cpu_to_fdt32(4);
+        }
+        fdt_setprop(fdt, node, "interrupts", gic, (int)(n * 3 * sizeof(gic[0])));
+}
+
+/*
+ * Whatever has registers is granted if the manifest names it, else disabled. Devices are
+ * below the root and below buses; what is below a device is reached through it, and what has
+ * no registers (clocks, regulators, LEDs, firmware behind a mailbox) does no harm.
+ */
+static void devices_sort(struct program *p, void *fdt, int bus, const struct controller *c)
+{
+        int node;
+
+        fdt_for_each_subnode(node, fdt, bus) {
+                const char *name = fdt_get_name(fdt, node, NULL);
+                const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+                if (fdt_get_phandle(fdt, node) == c->phandle || disabled(fdt, node) ||
+                    (type && !strcmp(type, "memory")))
+                        continue;
+                if (!fdt_node_check_compatible(fdt, node, "simple-bus"))
+                        devices_sort(p, fdt, node, c);
+                else if (device_wanted(p, fdt, node))
+                        device_pass(p, fdt, node, c);
+                else if (fdt_getprop(fdt, node, "reg", NULL) || !strncmp(name, "pmu", 3) ||
+                         !strcmp(name, "arm-pmu"))
+                        disable(fdt, node);
+        }
+}
+
 static void set64(void *fdt, int node, const char *name, uint64_t v)
 {
         fdt_setprop_u64(fdt, node, name, v);
 }
 
-/* What Linux gets is the machine's tree, less what is not its own. */
-static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned vcpus,
-                      uint64_t initrd, uint64_t initrd_size)
+/* One entry of a reg in the root's cells, in pieces if its size does not fit into them. */
+static int reg_append(void *fdt, int node, uint64_t start, uint64_t size)
 {
-        fdt32_t lines[64];
-        int node, error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
+        int na = fdt_address_cells(fdt, 0), ns = fdt_size_cells(fdt, 0), error = 0;
+        uint64_t most = ns > 1 ? UINT64_MAX : 1ul << 31;
 
-        if (error) {
-                printf("pager: linux: device tree: %s\n", fdt_strerror(error));
-                return false;
+        for (uint64_t n; size && !error; start += n, size -= n) {
+                n = size < most ? size : most;
+                if (na > 1)
+                        error = fdt_appendprop_u64(fdt, node, "reg", start);
+                else
+                        error = fdt_appendprop_u32(fdt, node, "reg", (uint32_t)start);
+                if (!error && ns > 1)
+                        error = fdt_appendprop_u64(fdt, node, "reg", n);
+                else if (!error)
+                        error = fdt_appendprop_u32(fdt, node, "reg", (uint32_t)n);
         }
+        return error;
+}
+
+/* Linux's memory, and nothing that the firmware has put into what is not Linux's. */
+static void memory_describe(struct program *p, void *fdt, uint64_t ram_end)
+{
+        bool first = true;
+        int node, parent = fdt_path_offset(fdt, "/reserved-memory");
+
         while (fdt_num_mem_rsv(fdt) > 0)
                 fdt_del_mem_rsv(fdt, 0);
-        /* Top-level nodes: keep what we know, and what the manifest grants. */
-        for (node = fdt_first_subnode(fdt, 0); node >= 0; node = fdt_next_subnode(fdt, node)) {
-                const char *name = fdt_get_name(fdt, node, NULL);
+        if (parent >= 0)
+                fdt_for_each_subnode(node, fdt, parent)
+                        if (fdt_getprop(fdt, node, "reg", NULL))
+                                disable(fdt, node);
+        fdt_for_each_subnode(node, fdt, 0) {
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
-                if (type && !strcmp(type, "memory")) {
-                        fdt64_t reg[2] = {cpu_to_fdt64(p->block), cpu_to_fdt64(ram_end - p->block)};
-                        fdt_setprop(fdt, node, "reg", reg, sizeof(reg));
+                if (!type || strcmp(type, "memory"))
+                        continue;
+                if (!first) {
+                        disable(fdt, node);
                         continue;
                 }
-                if (fdt_getprop(fdt, node, "interrupt-controller", NULL) &&
-                    !strncmp(name, "intc", 4))
-                        continue; /* below */
-                if (!strcmp(name, "chosen") || !strcmp(name, "cpus") || !strcmp(name, "aliases") ||
-                    !strcmp(name, "timer") || !strcmp(name, "gpio-keys") ||
-                    (!fdt_getprop(fdt, node, "reg", NULL) && strcmp(name, "psci") &&
-                     strncmp(name, "pmu", 3)))
-                        continue;
-                if (device_wanted(p, fdt, node)) {
-                        device_grant(p, fdt, node);
-                        continue;
-                }
-                fdt_setprop_string(fdt, node, "status", "disabled");
+                first = false;
+                fdt_delprop(fdt, node, "reg");
+                reg_append(fdt, node, p->block, ram_end - p->block);
+                for (unsigned i = 0; i < p->n_more; i++)
+                        reg_append(fdt, node, p->more[i].start, p->more[i].end - p->more[i].start);
         }
-        int psci = fdt_path_offset(fdt, "/psci");
-        if (psci >= 0)
-                fdt_del_node(fdt, psci);
-        int timer = fdt_path_offset(fdt, "/timer");
-        if (timer >= 0)
-                fdt_setprop_string(fdt, timer, "compatible", "ouzel,timer");
-        /* The interrupt controller: ours, with the same specifiers. */
-        static const char *const gics[] = {"arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400"};
-        int gic = -1;
-        for (unsigned i = 0; i < 3 && gic < 0; i++)
-                gic = fdt_node_offset_by_compatible(fdt, -1, gics[i]);
-        if (gic < 0) {
-                printf("pager: linux: no interrupt controller in the device tree\n");
-                return false;
-        }
+}
+
+/* Our interrupt controller and timer, in the place of the machine's. */
+static void controller_describe(struct program *p, void *fdt, int node)
+{
+        /* Linux's driver takes the third: the virtual timer, PPI 11. */
+        const fdt32_t ppi[3] = {cpu_to_fdt32(1), cpu_to_fdt32(11), cpu_to_fdt32(4)};
+        uint32_t phandle = fdt_get_phandle(fdt, node);
         int child;
-        while ((child = fdt_first_subnode(fdt, gic)) >= 0)
+
+        while ((child = fdt_first_subnode(fdt, node)) >= 0)
                 fdt_del_node(fdt, child);
-        fdt_delprop(fdt, gic, "reg");
-        fdt_delprop(fdt, gic, "interrupts");
-        fdt_setprop_string(fdt, gic, "compatible", "ouzel,irqchip");
+        fdt_delprop(fdt, node, "reg");
+        fdt_delprop(fdt, node, "interrupts");
+        fdt_delprop(fdt, node, "interrupt-parent");
+        fdt_setprop_string(fdt, node, "compatible", "ouzel,irqchip");
+        fdt_setprop_u32(fdt, node, "#interrupt-cells", 3);
         for (unsigned i = 0; i < p->irqs; i++)
-                lines[i] = cpu_to_fdt32(p->irq[i].line);
-        fdt_setprop(fdt, gic, "ouzel,lines", lines, p->irqs * 4);
-        /* CPUs: the vCPUs, in order. */
-        int cpus = fdt_path_offset(fdt, "/cpus");
+                fdt_appendprop_u32(fdt, node, "ouzel,lines", p->irq[i].line);
+        int timer = fdt_path_offset(fdt, "/timer");
+        if (timer < 0)
+                return;
+        fdt_setprop_string(fdt, timer, "compatible", "ouzel,timer");
+        fdt_setprop_u32(fdt, timer, "interrupt-parent", phandle);
+        fdt_delprop(fdt, timer, "interrupts");
+        for (unsigned i = 0; i < 3 * 3; i++)
+                fdt_appendprop_u32(fdt, timer, "interrupts", fdt32_to_cpu(ppi[i % 3]));
+}
+
+/* The vCPUs, in order. */
+static void cpus_describe(void *fdt, unsigned vcpus)
+{
+        int cpus = fdt_path_offset(fdt, "/cpus"), node;
         unsigned n = 0;
-        for (node = fdt_first_subnode(fdt, cpus); node >= 0; node = fdt_next_subnode(fdt, node)) {
+
+        fdt_for_each_subnode(node, fdt, cpus) {
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
                 if (!type || strcmp(type, "cpu"))
                         continue;
                 if (n++ < vcpus)
                         fdt_setprop_string(fdt, node, "enable-method", "ouzel");
                 else
-                        fdt_setprop_string(fdt, node, "status", "disabled");
+                        disable(fdt, node);
         }
+}
+
+/* What Linux gets is the machine's tree, less what is not its own. */
+static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned vcpus,
+                      uint64_t initrd, uint64_t initrd_size)
+{
+        struct controller c;
+        int error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
+
+        if (error) {
+                printf("pager: linux: device tree: %s\n", fdt_strerror(error));
+                return false;
+        }
+        if (controller_find(fdt, &c) < 0) {
+                printf("pager: linux: no interrupt controller in the device tree\n");
+                return false;
+        }
+        memory_describe(p, fdt, ram_end);
+        devices_sort(p, fdt, 0, &c);
+        controller_describe(p, fdt, controller_find(fdt, &c));
+        cpus_describe(fdt, vcpus);
+        int psci = fdt_path_offset(fdt, "/psci");
+        if (psci >= 0)
+                fdt_del_node(fdt, psci);
         int chosen = fdt_path_offset(fdt, "/chosen");
+        if (chosen < 0)
+                chosen = fdt_add_subnode(fdt, 0, "chosen");
         char append[512];
         const char *extra = fdt_getprop(fdt, chosen, "bootargs", NULL);
         snprintf(append, sizeof(append), "%s%s%s", p->entry->append, extra ? " " : "",
@@ -138,6 +238,29 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
 }
 
 /* ---- start --------------------------------------------------------------------------------- */
+
+/*
+ * "memory rest": the other free pieces, too. On a Raspberry Pi 4 only the first GiB can be
+ * reached by all devices, and the first 3 GiB by those behind PCIe; Linux knows that by the
+ * dma-ranges in the device tree, and must have some of each.
+ */
+static void memory_more(struct program *p)
+{
+        uint64_t size;
+
+        while (p->n_more < LINUX_MORE && (size = memory_largest(&memory, 2 * MIB)) >= MORE_LEAST) {
+                uint64_t at = memory_take(&memory, size, 2 * MIB);
+                enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), at,
+                                          size, ACCESS_ALL | REGION_WX);
+                if (e) {
+                        printf("pager: linux: memory at %lx: %s\n", at, error_text(e));
+                        memory_add(&memory, at, at + size);
+                        return;
+                }
+                p->more[p->n_more].start = at;
+                p->more[p->n_more++].end = at + size;
+        }
+}
 
 bool linux_start(struct program *p)
 {
@@ -162,6 +285,10 @@ bool linux_start(struct program *p)
         }
         if (!program_make(p, size, 2 * MIB))
                 return false;
+        if (p->entry->memory == MANIFEST_REST)
+                memory_more(p);
+        for (unsigned i = 0; i < p->n_more; i++)
+                size += p->more[i].end - p->more[i].start;
         /* From the top: vCPU blocks, device tree, RAM disk. The first are not in its /memory. */
         uint64_t end = p->block + p->size;
         uint64_t blocks = end - 2 * MIB;
@@ -198,7 +325,8 @@ bool linux_start(struct program *p)
                 program_end(p);
                 return false;
         }
-        printf("pager: linux: %lu MiB at %lx, %u vCPU%s, %u interrupts\n", size / MIB, p->block,
-               vcpus, vcpus == 1 ? "" : "s", p->irqs);
+        printf("pager: linux: %lu MiB in %u range%s, image at %lx, %u vCPU%s, %u interrupts\n",
+               size / MIB, 1 + p->n_more, p->n_more ? "s" : "", p->block, vcpus,
+               vcpus == 1 ? "" : "s", p->irqs);
         return true;
 }

@@ -8,6 +8,7 @@
 #ifndef PAGER_H
 #define PAGER_H
 
+#include <libfdt.h>
 #include <ouzel/pager.h>
 #include <ouzel/user.h>
 #include <ouzel/vcpu.h>
@@ -35,6 +36,7 @@ enum { AT_TASK, AT_SPACE, AT_ENDPOINT, AT_SERVICE, AT_THREAD, AT_IRQ = 32 };
 #define MAX_SEGMENTS 8
 #define MAX_PRIVATE  4096 /* pages of a native program that can't be the archive's own */
 #define MAX_DEVICES  64
+#define LINUX_MORE   8
 
 /* A part of a native program's space. Its pages are made when they are first touched. */
 struct segment {
@@ -51,6 +53,8 @@ struct program {
         bool running;
         unsigned restarts, deaths, threads;
         uint64_t block, size;     /* its memory, contiguous */
+        struct { uint64_t start, end; } more[LINUX_MORE]; /* Linux: other pieces of it */
+        unsigned n_more;
         uint64_t extra;           /* bytes that it asked for later */
         uint64_t quota;           /* pages of kernel memory that its task was given */
         struct segment segment[MAX_SEGMENTS];
@@ -100,6 +104,14 @@ bool native_fault(struct program *p, uint64_t va, unsigned access);
 bool linux_start(struct program *p);
 
 /* devices.c */
+/*
+ * The machine's interrupt controller, as specifiers name its lines. Line numbers are the
+ * kernel's: a GIC's, or as if it were one.
+ */
+struct controller { int cells; uint32_t phandle; };
+int controller_find(const void *fdt, struct controller *c); /* its node; negative: none known */
+bool interrupts_to(const void *fdt, int node, const struct controller *c);
+uint32_t line_of(const struct controller *c, const fdt32_t *specifier); /* 0: not ours to give */
 bool device_wanted(const struct program *p, const void *fdt, int node);
 void device_grant(struct program *p, const void *fdt, int node);
 void devices_native(struct program *p); /* all that the manifest names */

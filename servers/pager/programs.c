@@ -107,6 +107,10 @@ void program_end(struct program *p)
         CALL(cap_delete, slot_of(p, AT_ENDPOINT));
         memory_return(p);
         memory_add(&memory, p->block, p->block + p->size);
+        while (p->n_more) {
+                p->n_more--;
+                memory_add(&memory, p->more[p->n_more].start, p->more[p->n_more].end);
+        }
         p->threads = p->irqs = p->devices = p->n_segments = 0;
         p->block = p->size = p->quota = 0;
         if (before - kernel_pages_used() != back)
