@@ -172,7 +172,7 @@ void spin_us(uint64_t us)
 
 bool wait_until(const uint32_t *flag, uint32_t at_least)
 {
-        uint64_t end = now() + 10 * hz;
+        uint64_t end = now() + 30 * hz;
 
         while (__atomic_load_n(flag, __ATOMIC_ACQUIRE) < at_least) {
                 if (now() > end || failed()) {

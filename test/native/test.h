@@ -104,13 +104,13 @@ struct worker *worker_make_with(struct worker_options options, void (*run)(uint6
 #define worker_make(run, argument, ...) \
         worker_make_with((struct worker_options){__VA_ARGS__}, (run), (uint64_t)(argument))
 void worker_restart(struct worker *w);        /* a stopped one, from its beginning */
-bool worker_join(struct worker *w);           /* wait until run returned; fails after 10 s */
+bool worker_join(struct worker *w);           /* wait until run returned; fails after 30 s */
 bool worker_ended(const struct worker *w);
 bool wait_state(unsigned thread, unsigned state); /* fails after 5 s */
 unsigned state_of(unsigned thread);
 void sleep_us(uint64_t us);   /* of the test's own thread: lets workers run */
 void spin_us(uint64_t us);
-bool wait_until(const uint32_t *flag, uint32_t at_least); /* fails after 10 s */
+bool wait_until(const uint32_t *flag, uint32_t at_least); /* fails after 30 s */
 
 /*
  * May a thread of a task (0: ours) on a core do this at an address? If not, `m` is the fault
