@@ -66,7 +66,9 @@ function(ouzel_program name)
         add_executable(${name} ${ARGN})
         target_compile_options(${name} PRIVATE ${OUZEL_WARNINGS_C})
         target_link_libraries(${name} PRIVATE ouzel fdt)
-        target_link_options(${name} PRIVATE ${OUZEL_LINK_FLAGS} -T ${PROGRAM_LDS})
+        # The C library is searched last, and then wants libouzel.c.
+        target_link_options(${name} PRIVATE ${OUZEL_LINK_FLAGS} -T ${PROGRAM_LDS}
+                -Wl,--undefined=_exit)
         set_target_properties(${name} PROPERTIES
                 RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin
                 LINK_DEPENDS ${PROGRAM_LDS})

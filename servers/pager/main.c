@@ -212,6 +212,15 @@ static void read_manifest(void)
         CALL(system_control, SLOT_CONTROL, SYSTEM_OFF);
 }
 
+/* The pages of our capability table that programs will need: now, so that what we have of the
+ * kernel's memory is the same before and after each of them. */
+static void table_fill(void)
+{
+        for (unsigned slot = SLOTS_OF(0); slot < SLOTS_OF(manifest.n); slot += 128)
+                if (!CALL(cap_copy, SLOT_TASK, slot, SLOT_SPACE, 0, 0))
+                        CALL(cap_delete, slot);
+}
+
 static void start_all(void)
 {
         unsigned running = 0, wanted = 0;
@@ -245,6 +254,7 @@ int main(void)
         if (e)
                 printf("pager: no endpoint: %s\n", error_text(e));
         read_manifest();
+        table_fill();
         start_all();
         e = ipc_recv(SLOT_EP, &m);
         for (;;) {
