@@ -85,6 +85,16 @@ static enum ouzel_error device(const struct program *p, uint64_t w[MSG_WORDS])
         return E_OK;
 }
 
+/* What it has by the manifest: Linux may have several pieces. */
+static uint64_t memory_of(const struct program *p)
+{
+        uint64_t size = p->size;
+
+        for (unsigned i = 0; i < p->n_more; i++)
+                size += p->more[i].end - p->more[i].start;
+        return size;
+}
+
 static void status(uint64_t w[MSG_WORDS])
 {
         struct ouzel_result info = RESULT_OF(task_info, SLOT_TASK);
@@ -94,7 +104,7 @@ static void status(uint64_t w[MSG_WORDS])
         w[2] = memory_largest(&memory, 4096);
         w[3] = 0;
         for (unsigned i = 0; i < MANIFEST_ENTRIES; i++)
-                w[3] += programs[i].size + programs[i].extra;
+                w[3] += memory_of(&programs[i]) + programs[i].extra;
         w[3] += memory.free;
         w[4] = manifest.n;
         w[5] = info.v1;
@@ -116,7 +126,7 @@ static void program_tell(const struct program *p, uint64_t w[MSG_WORDS])
         w[0] = (p->running ? PAGER_RUNS : 0) | (uint64_t)p->restarts << 8 |
                (uint64_t)p->entry->restart << 32;
         w[1] = p->block;
-        w[2] = p->size;
+        w[2] = memory_of(p);
         w[3] = p->running ? RESULT_OF(task_info, slot_of(p, AT_TASK)).v3 : 0;
         w[4] = p->extra;
         memcpy(&w[5], p->entry->name, PAGER_NAME);
