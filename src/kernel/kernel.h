@@ -275,6 +275,7 @@ struct thread *thread_new(struct task *owner, struct task *task, struct endpoint
 struct thread *schedule(void);         /* exit path: who runs now, with all switched */
 void timer_add(struct timer *timer, uint64_t deadline, void (*fire)(struct timer *));
 void timer_remove(struct timer *timer);
+void timer_program(struct cpu *cpu);   /* the hardware timer to what comes first */
 void fp_release(struct thread *t);     /* its registers to memory, on this core */
 void fp_enable_current(void);
 

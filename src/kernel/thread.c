@@ -220,7 +220,7 @@ static void account(struct cpu *cpu, struct thread *t)
                 cpu->resched = 1;
 }
 
-static void timer_program(struct cpu *cpu)
+void timer_program(struct cpu *cpu)
 {
         struct thread *t = cpu->current;
         uint64_t next = cpu->timers ? cpu->timers->deadline : UINT64_MAX;

@@ -146,6 +146,7 @@ struct result SYS0(vcpu_timer)
         if (!self->vcpu)
                 return ERROR(E_STATE);
         deadline_arm(self);
+        timer_program(this_cpu()); /* no schedule() follows: the program may run on for long */
         return ERROR(E_OK);
 }
 
