@@ -139,7 +139,7 @@ static void complete(struct line *l)
 /* The last byte of ESC [ n x or ESC O x. [ECMA-48 8.3; xterm] */
 static void escape_end(struct line *l, unsigned char c)
 {
-        switch (c == '~' ? "?H?D?FF?H"[l->parameter < 9 ? l->parameter : 0] : c) {
+        switch (c == '~' ? "?H?DF??HF"[l->parameter < 9 ? l->parameter : 0] : c) {
         case 'A': recall(l, l->at - 1); break;
         case 'B': recall(l, l->at + 1); break;
         case 'C': move(l, l->cursor + 1); break;

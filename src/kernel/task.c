@@ -401,6 +401,12 @@ static const uint8_t *archive_find(const char *name, uint64_t *size)
                         panic("boot archive is cut off; expected %lu more bytes: make the image "
                               "again", (unsigned long)(next - left));
                 if (namesize == strlen(name) + 1 && !memcmp(p + 110, name, namesize)) {
+                        uint32_t sum = 0;
+                        for (uint64_t i = data; i < data + filesize; i++)
+                                sum += (uint8_t)p[i];
+                        if (sum != hex8(p + 102))
+                                panic("`%s` in the boot archive is corrupt (checksum): make the "
+                                      "image again", name);
                         *size = filesize;
                         return (const uint8_t *)p + data;
                 }

@@ -31,7 +31,8 @@ LINUX = {
 }
 RUNNING = {"qemu-system-arm": "the machine"}
 CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools"}
-TESTING = {"libcmocka-dev": "host tests", "libc6-dev-arm64-cross": "test programs for Linux"}
+TESTING = {"libcmocka-dev": "host tests", "libc6-dev-arm64-cross": "test programs for Linux",
+           "device-tree-compiler": "device trees that lack something, to boot with"}
 DEBUGGING = {"gdb-multiarch": "the debugger"}
 DEBIAN_ROOT = {
     "mmdebstrap": "makes a Debian root file system",

@@ -5,10 +5,13 @@ The file has a line per result, "ok name" or "FAILED name: why"; beside it, with
 that the program said. Exit code 0 if nothing failed.
 """
 import argparse
+import dataclasses
+import importlib.util
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import initrd
@@ -124,6 +127,46 @@ def console(args, results):
     return text
 
 
+class Starter:
+    """What the tests of a Python file start machines with: start(mem="512M") is a Guest."""
+
+    def __init__(self, args, folder):
+        self.args, self.folder, self.guests = args, folder, []
+        self.image = args.image
+        self.build = os.path.dirname(args.image)
+
+    def __call__(self, **changes):
+        machine = dataclasses.replace(make_machine(self.args), **changes)
+        self.guests.append(Guest(machine))
+        return self.guests[-1]
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+def guests(args, results):
+    """Every test_NAME(start) of a Python file; it returns what went wrong, or None."""
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location("tests", args.script)
+    tests = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tests)
+    text = ""
+    for name in [n for n in vars(tests) if n.startswith("test_")]:
+        with tempfile.TemporaryDirectory() as folder:
+            start = Starter(args, folder)
+            try:
+                why = getattr(tests, name)(start)
+            except Failure as e:
+                why = str(e)
+            finally:
+                for guest in start.guests:
+                    guest.kill()
+        for guest in start.guests:
+            text += f"---- {name}\n{clean(guest.output)}\n"
+        results.add(name[5:], "FAILED" if why else "ok", why or "")
+    return text
+
+
 def host(args, results):
     try:
         run = subprocess.run([args.program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -165,8 +208,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", help="where to write")
     parser.add_argument("--limit", type=int, default=300, help="seconds that only a hang takes")
-    parser.add_argument("kind", choices=("native", "linux", "console", "host", "script",
-                                         "command"))
+    parser.add_argument("kind", choices=("native", "linux", "console", "guests", "host",
+                                         "script", "command"))
     parser.add_argument("--image")
     parser.add_argument("--names", nargs="*", default=[],
                         help="sources that name the tests; what a script is given")
