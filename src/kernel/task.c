@@ -142,12 +142,32 @@ again:
         quota_return(parent, task->quota);
 }
 
+/* Its child tasks first, the innermost before all: tasks nest deeper than our stack is. */
+static void tasks_free(struct task *top)
+{
+        struct task *task;
+
+        do {
+                task = top;
+                for (struct object *o = task->owned; o;) {
+                        if (o->type == CAP_TASK) {
+                                task = CONTAINER(o, struct task, object);
+                                o = task->owned;
+                        } else {
+                                o = o->next_owned;
+                        }
+                }
+                cap_remove_object(&task->object);
+                task_free(task);
+        } while (task != top);
+}
+
 void object_destroy(struct object *object)
 {
         cap_remove_object(object);
         switch (object->type) {
         case CAP_TASK:
-                task_free(CONTAINER(object, struct task, object));
+                tasks_free(CONTAINER(object, struct task, object));
                 return;
         case CAP_THREAD:
                 thread_halt(CONTAINER(object, struct thread, object));
@@ -208,6 +228,13 @@ struct result SYS2(task_create, slot, quota)
         return RESULT(error, id);
 }
 
+static bool descends(const struct task *task, const struct task *from)
+{
+        while (task && task != from)
+                task = task->parent;
+        return task;
+}
+
 void sys_task_destroy(struct thread *self)
 {
         enum ouzel_error error = E_OK;
@@ -217,11 +244,8 @@ void sys_task_destroy(struct thread *self)
         cap = cap_find(self->task, self->regs.x[0], CAP_TASK, RIGHT_MANAGE, &error);
         if (cap) {
                 struct task *task = CONTAINER(cap->object, struct task, object);
-                struct task *up = self->task;
-                while (up && up != task) /* not oneself, nor what one lives on */
-                        up = up->parent;
-                if (up)
-                        error = E_BUSY;
+                if (descends(self->task, task) || descends(self->object.owner, task))
+                        error = E_BUSY; /* not oneself, nor what one lives on */
                 else
                         object_destroy(cap->object);
         }
