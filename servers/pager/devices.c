@@ -97,9 +97,27 @@ static void interrupts_grant(struct program *p, const void *fdt, int node,
 
 /* ---- registers --------------------------------------------------------------------------- */
 
+/* Another program that has a device in these pages. */
+static const struct program *owner_of(const struct program *p, uint64_t start, uint64_t end)
+{
+        for (const struct program *q = programs; q < programs + manifest.n; q++)
+                for (unsigned i = 0; q != p && q->running && i < q->devices; i++)
+                        if ((q->device[i].pa & ~4095ul) < end &&
+                            q->device[i].pa + q->device[i].size > start)
+                                return q;
+        return NULL;
+}
+
 static void registers_give(struct program *p, const char *what, uint64_t start, uint64_t size)
 {
         uint64_t first = start & ~4095ul, end = (start + size + 4095) & ~4095ul;
+        const struct program *owner = owner_of(p, first, end);
+
+        if (owner) {
+                printf("pager: %s: %s at %lx belongs to `%s`\n", name_of(p), what, start,
+                       name_of(owner));
+                return;
+        }
         enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), first, end - first,
                                   ACCESS_READ | ACCESS_WRITE | REGION_DEVICE);
 

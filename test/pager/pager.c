@@ -16,7 +16,7 @@
 
 enum { SLOT_SLEEP = SLOT_FIRST_FREE, SLOT_MADE }; /* from SLOT_MADE on: what the greedy make */
 /* Programs, in the manifest's order. */
-enum { TESTS, PARTNER, CRASHER, LEAVER, GIANT, GLUTTON, FARAWAY, CRAMPED };
+enum { TESTS, PARTNER, CRASHER, LEAVER, GIANT, GLUTTON, FARAWAY, CRAMPED, RIVAL, PROGRAMS };
 /* What the partner can be asked. */
 enum { SAY_BADGE = 1, COUNT_UP, ASK_STATUS, ASK_DEVICE, READ_CLOCK, DIE };
 
@@ -277,6 +277,20 @@ TEST(a_device_comes_with_its_interrupt)
         return NULL;
 }
 
+TEST(a_device_is_one_programs_alone)
+{
+        uint64_t w[MSG_WORDS];
+        enum ouzel_error e;
+
+        EXPECT(!ask(PAGER_START, RIVAL, 0, w));
+        EXPECT(!ask(PAGER_USE, RIVAL, 0, w) && w[4] == 0 && w[5] == 0);
+        for (unsigned i = 0; !ask(PAGER_REGION, RIVAL, i, w); i++)
+                EXPECT(!(w[2] & REGION_DEVICE));
+        EXPECT(!ask(PAGER_STOP, RIVAL, 0, w));
+        EXPECT(call_partner(READ_CLOCK, &e, w) > 1700000000);
+        return NULL;
+}
+
 TEST(only_control_may_ask_about_others)
 {
         uint64_t w[MSG_WORDS];
@@ -290,7 +304,7 @@ TEST(requests_that_make_no_sense_are_refused)
 {
         uint64_t w[MSG_WORDS];
 
-        EXPECT(ask(PAGER_PROGRAM, CRAMPED + 1, 0, w) == E_RANGE);
+        EXPECT(ask(PAGER_PROGRAM, PROGRAMS, 0, w) == E_RANGE);
         EXPECT(ask(PAGER_USE, 1ul << 40, 0, w) == E_RANGE);
         EXPECT(ask(PAGER_REGION, TESTS, 10000, w) == E_RANGE);
         EXPECT(ask(PAGER_REGION, CRAMPED, 0, w) == E_CAP); /* it does not run */
@@ -411,6 +425,7 @@ static const struct { const char *name; const char *(*run)(void); } tests[] = {
         T(a_server_knows_who_calls),
         T(who_waits_for_a_program_that_dies_learns_it),
         T(a_device_comes_with_its_interrupt),
+        T(a_device_is_one_programs_alone),
         T(only_control_may_ask_about_others),
         T(requests_that_make_no_sense_are_refused),
         T(memory_comes_on_request_and_goes_back),
@@ -431,6 +446,10 @@ int main(uint64_t used, const char *args)
         }
         if (!strncmp(args, "crasher", 7))
                 crasher();
+        if (!strncmp(args, "rival", 5)) {
+                CALL(notification_create, SLOT_SLEEP, 0);
+                CALL(notify_wait, SLOT_SLEEP, 0);
+        }
         if (strncmp(args, "tests", 5))
                 return 0; /* the leaver */
         CALL(notification_create, SLOT_SLEEP, 0);
