@@ -18,6 +18,7 @@ commands:
   run      boot Linux on Ouzel in QEMU, to a shell prompt (--native: Ouzel's own shell)
   test     build and run every test; ends with one line that counts them
   bench    count instructions per operation, as a table (--json FILE)
+  bench linux   what Linux costs on Ouzel, against native Linux, row by row
   image    make the boot image, and say where it is
   debug    QEMU stopped at its first instruction, with gdb attached
   clean    remove what was built (--all: Linux and Debian, too)
@@ -116,8 +117,10 @@ def parser():
                    "0 if none failed.")
     test.add_argument("--full", action="store_true", help="the long tests, too")
     test.add_argument("--only", metavar="REGEX", help="only the ctest tests that match")
-    bench = command("bench", "Count instructions per operation.")
+    bench = command("bench", "Count instructions per operation of Ouzel itself. './ouzel bench "
+                    "linux --help': of Linux on it, against native Linux.")
     bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    bench_linux(bench)
     image = command("image", "Make a boot image.", compiled)
     image.add_argument("--native", action="store_true", help="Ouzel's own shell, no Linux")
     debug = command("debug", "Start QEMU stopped at its first instruction, with gdb attached, the "
@@ -130,6 +133,44 @@ def parser():
                        help="also Linux, downloaded packages and Debian root file systems")
     command("help", "Say what there is.")
     return top
+
+
+def number(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': a number from 1 on")
+    return int(text)
+
+
+def bench_linux(bench):
+    kinds = bench.add_subparsers(dest="kind", metavar="linux", help=argparse.SUPPRESS)
+    one = kinds.add_parser(
+        "linux", prog="./ouzel bench linux", usage="./ouzel bench linux [options]",
+        description="Run the same programs on the Linux server and on the native build of the "
+        "same Linux, in QEMU, and compare: instructions per operation, their ratio, and what the "
+        "kernel did (entries, TTBR writes, barriers, TLB invalidations, shadow-sync elements). "
+        "Exit code 0 if every row ran, gave the same result on both sides, and the row that "
+        "calls nothing cost the same. See docs/performance.md.")
+    one.add_argument("--row", action="append", default=[], metavar="NAME",
+                     help="only this row (a regular expression); repeatable")
+    one.add_argument("--repeat", type=number, default=1, metavar="N",
+                     help="each row N times: the median, and the least and most in --json")
+    one.add_argument("--divide", type=number, default=1, metavar="N",
+                     help="1/N of the operations: quicker, less exact")
+    one.add_argument("--smp", type=cores, default=1, metavar="N",
+                     help="cores, 1 to 8 (instructions are counted of all together)")
+    one.add_argument("--mem", type=size, default="2048M", metavar="SIZE",
+                     help="memory, 256M to 8G (default 2G)")
+    one.add_argument("--limit", type=number, default=1800, metavar="SECONDS",
+                     help="stop machines that hang (default 1800)")
+    one.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    one.add_argument("--profile", metavar="ROW", help="instead: which functions take the "
+                     "instructions of this row, on both sides, as a table and flame graphs")
+    one.add_argument("--html", metavar="FILE", help="also make a page with plots; with "
+                     "--profile, where its flame graphs go (default "
+                     "build/bench-linux/profile-ROW.html)")
+    one.add_argument("--compare", metavar="OLD.json", help="also say what changed since an "
+                     "earlier run's --json")
+    one.add_argument("--full", action="store_true", help="scaling by processes and memory, too")
 
 
 def make_machine(args):
@@ -181,6 +222,9 @@ def test(args):
 
 
 def bench(args):
+    if args.kind == "linux":
+        import compare
+        return compare.run(args)
     import counting
     return counting.run(args.json)
 

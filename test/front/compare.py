@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The front of ./ouzel bench linux without its machines: what it takes for a result, and what
+not. Each test_ function returns what is wrong, or None."""
+import argparse
+import html.parser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tools", "front"))
+
+import compare  # noqa: E402
+import compare_page  # noqa: E402
+import compare_profile  # noqa: E402
+import compare_report  # noqa: E402
+
+KNOWN = [("compute", "validity", "a loop"), ("getpid", "syscall", "a call")]
+OPTIONS = argparse.Namespace(smp=1, mem="2048M", repeat=1)
+
+
+class Said:
+    """A side that said these lines."""
+
+    def __init__(self, kind, *lines):
+        self.kind, self.rows = kind, {}
+        for name, rest in compare.LINE.findall("".join(line + "\r\n" for line in lines)):
+            self.rows.setdefault(name, compare.Row(name)).hear(rest)
+
+
+def line(name, time, check="1", more=""):
+    return f"ROW {name} group=x unit=instructions ops=10 time={time} check={check}{more}"
+
+
+def merged(native, ouzel):
+    return compare.merge(KNOWN, [name for name, _, _ in KNOWN], [Said("native", *native),
+                                                                 Said("ouzel", *ouzel)])
+
+
+def test_every_row_of_the_sources_is_known():
+    folder, written = os.path.join(ROOT, "bench", "linux"), 0
+    for name in os.listdir(folder):
+        if name.endswith(".c"):
+            with open(os.path.join(folder, name)) as f:
+                written += len(re.findall(r"^ROW\(", f.read(), re.M))
+    known = [name for name, _, _ in compare.known_rows()]
+    if len(known) != written or len(set(known)) != written:
+        return f"{written} rows in the sources, {len(known)} known, {len(set(known))} names"
+    return None
+
+
+def test_same_result_gives_ratio_and_counters():
+    rows, wrong = merged([line("compute", 1000), line("getpid", 2000)],
+                         [line("compute", 1001), line("getpid", 2500, more=" entries=20")])
+    if wrong or compare.validity(rows):
+        return f"{wrong} {compare.validity(rows)}"
+    row = rows[1]
+    return None if (row["ratio"], row["entries"], row["native"]) == (1.25, 2, 200) else str(row)
+
+
+def test_other_result_is_no_time():
+    rows, wrong = merged([line("compute", 1000), line("getpid", 2000, "a")],
+                         [line("compute", 1000), line("getpid", 2000, "b")])
+    return None if len(rows) == 1 and "getpid" in "".join(wrong) else f"{rows} {wrong}"
+
+
+def test_missing_and_failed_rows_are_said():
+    rows, wrong = merged([line("compute", 1000), line("getpid", 2000)],
+                         [line("compute", 1000)])
+    if len(rows) != 1 or "did not run" not in "".join(wrong):
+        return f"missing: {rows} {wrong}"
+    rows, wrong = merged([line("compute", 1000), line("getpid", 2000)],
+                         [line("compute", 1000), "ROW getpid failed x.c:1: it broke"])
+    return None if "it broke" in "".join(wrong) else f"failed: {wrong}"
+
+
+def test_half_a_percent_apart_is_invalid():
+    rows, _ = merged([line("compute", 100000)], [line("compute", 100600)])
+    if not compare.validity(rows):
+        return "0.6 % was valid"
+    rows, _ = merged([line("compute", 100000)], [line("compute", 100400)])
+    if compare.validity(rows):
+        return "0.4 % was invalid"
+    return None if compare.validity([]) else "valid without the row"
+
+
+def test_slower_rows_are_found():
+    rows, _ = merged([line("compute", 1000), line("getpid", 2000)],
+                     [line("compute", 1000), line("getpid", 2500)])
+    old = {"getpid": {"ouzel": 200}, "compute": {"ouzel": 100}}
+    said = compare_report.slower(rows, old, "old")
+    return None if "getpid" in said and "+25.0%" in said and "compute" not in said else said
+
+
+def test_trace_is_folded_onto_functions():
+    class Text(compare_profile.Elf):
+        def __init__(self):  # f at 0x1000 calls g at 0x2000
+            self.layer, self.segments = "program", [(0x1000, 0x3000, 0)]
+            self.starts, self.names = [0x1000, 0x1800, 0x2000, 0x2800], ["f", "mark_begin", "g",
+                                                                        "mark_end"]
+
+        def word(self, pc):
+            return {0x1004: 0x94000000, 0x2004: 0xD65F03C0}.get(pc, 0)
+
+    pcs = (0x1000, 0x1800, 0x1004, 0x2000, 0x2004, 0x1008, 0x2800, 0x1000)
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as f:
+        f.write("".join(f"Trace 0: 0x7f00 [0000/{pc:016x}/0/0] x\n" for pc in pcs))
+        f.flush()
+        count = compare_profile.fold(f.name, [Text()], Text())
+    wanted = Counter({("program", "f"): 2, ("program", "f", "g"): 2})
+    return None if count == wanted else str(count)
+
+
+def test_page_is_whole_and_renders():
+    rows, wrong = merged([line("compute", 1000), line("getpid", 2000)],
+                         [line("compute", 1000), line("getpid", 2500, more=" entries=20")])
+    rows += [{**rows[1], "group": "users", "name": f"users_{n}", "what": "<&>"} for n in (1, 2)]
+    text = compare_page.page(rows, [("getpid", {"program": 9}, {"ouzel": 7})], OPTIONS, wrong)
+    opened = []
+
+    class Parser(html.parser.HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag in ("svg", "g", "text", "a", "b"):
+                opened.append(tag)
+            if any(name in ("src", "href") for name, _ in attrs):
+                opened.append("something from elsewhere")
+
+        def handle_endtag(self, tag):
+            if tag in ("svg", "g", "text", "a", "b") and opened.pop() != tag:
+                opened.append("out of order: " + tag)
+    Parser().feed(text)
+    if opened:
+        return f"left open: {opened}"
+    browser = shutil.which("chromium")
+    if not browser:
+        return None  # what a parser can see, is seen
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "page.html"), "w") as f:
+            f.write(text)
+        dom = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
+                              f"--user-data-dir={folder}/profile", "--dump-dom",
+                              f"file://{folder}/page.html"], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True, timeout=120).stdout
+    return None if dom.count("<svg") == text.count("<svg") >= 2 else "the browser shows: " + dom[:99]
+
+
+def main():
+    failed = 0
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            why = test()
+            failed += bool(why)
+            if why:
+                print(f"{name[5:]}: {why}")
+    return 1 if failed else 0
+
+
+sys.exit(main())
