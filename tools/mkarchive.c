@@ -19,6 +19,8 @@
 
 static FILE *out;
 
+#define PAD "pad" /* the name of what fills up to a page */
+
 static _Noreturn void fail(const char *format, ...)
 {
         va_list args;
@@ -52,6 +54,12 @@ static uint8_t *read_file(const char *path, size_t *size)
         return data;
 }
 
+/* Of an entry, what comes before the data. */
+static size_t head_size(const char *name)
+{
+        return (110 + strlen(name) + 1 + 3) & ~(size_t)3;
+}
+
 static void entry(const char *name, const uint8_t *data, size_t size)
 {
         static unsigned inode;
@@ -74,10 +82,10 @@ static void entry(const char *name, const uint8_t *data, size_t size)
 static void put(const char *name, const uint8_t *data, size_t size)
 {
         static const uint8_t zeros[4096];
-        size_t head = (110 + strlen(name) + 1 + 3) & ~(size_t)3, at = (size_t)ftell(out) + head;
+        size_t at = (size_t)ftell(out) + head_size(name);
 
         if (size >= 4096 && at % 4096)
-                entry("pad", zeros, (4096 - (at + 116) % 4096) % 4096);
+                entry(PAD, zeros, (4096 - (at + head_size(PAD)) % 4096) % 4096);
         entry(name, data, size);
 }
 
@@ -87,7 +95,8 @@ struct input { const char *name; uint8_t *data; size_t size; };
 static void check_inputs(const struct input *in, int n)
 {
         for (int i = 0; i < n; i++) {
-                if (!strcmp(in[i].name, "manifest") || !strcmp(in[i].name, "TRAILER!!!"))
+                if (!strcmp(in[i].name, "manifest") || !strcmp(in[i].name, "TRAILER!!!") ||
+                    !strcmp(in[i].name, PAD))
                         fail("mkarchive: a file can't be called `%s`: the archive has its own",
                              in[i].name);
                 for (int k = 0; k < i; k++)

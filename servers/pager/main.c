@@ -169,11 +169,11 @@ static void server_call(struct program *p, uint64_t label, const uint64_t w[MSG_
 static unsigned handle(const struct message *m, uint64_t w[MSG_WORDS])
 {
         uint64_t label = m->tag >> TAG_LABEL_SHIFT;
-        struct program *p = &programs[m->badge - 1];
 
         memcpy(w, m->w, MSG_WORDS * sizeof(w[0]));
-        if (!m->badge || m->badge > manifest.n || !p->running)
+        if (!m->badge || m->badge > manifest.n || !programs[m->badge - 1].running)
                 return E_STATE;
+        struct program *p = &programs[m->badge - 1];
         switch (label) {
         case LABEL_PAGE_FAULT:
                 if (!p->entry->is_linux && native_fault(p, w[0], (unsigned)w[1]))

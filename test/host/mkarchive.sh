@@ -62,6 +62,10 @@ file_called_manifest() {
         refuses "mkarchive: a file can't be called \`manifest\`: the archive has its own" \
                 good a=a manifest=a
 }
+file_called_as_what_fills_up() {
+        refuses "mkarchive: a file can't be called \`pad\`: the archive has its own" \
+                good a=a pad=a
+}
 file_called_as_the_end() {
         refuses "mkarchive: a file can't be called \`TRAILER!!!\`: the archive has its own" \
                 good a=a 'TRAILER!!!=a'
@@ -96,6 +100,7 @@ check foreign_line_ends_name_their_line foreign_line_ends_name_their_line
 check file_not_given_names_the_line file_not_given_names_the_line
 check file_given_twice file_given_twice
 check file_called_manifest file_called_manifest
+check file_called_as_what_fills_up file_called_as_what_fills_up
 check file_called_as_the_end file_called_as_the_end
 check file_that_is_not_there file_that_is_not_there
 check file_that_is_a_folder file_that_is_a_folder
