@@ -23,7 +23,7 @@ const struct command commands[] = {
         {"tasks", "", "tasks, and their kernel memory", command_tasks},
         {"threads", "", "threads, and what they do", command_threads},
         {"memory", "", "who has how much memory, and what is free", command_memory},
-        {"regions", "[PROGRAM|pager]", "the physical ranges that each owns", command_regions},
+        {"regions", "[PROGRAM|pager|free]", "the physical ranges that each owns", command_regions},
         {"interrupts", "", "who has which line, and how many came", command_interrupts},
         {"counters", "[COUNTER...]", "events of each core since boot", command_counters},
         {"trace", "on [CLASS...] | off | show [CLASS...] [N]", "the last events of each core",

@@ -101,23 +101,35 @@ static void regions_show(const char *name, uint64_t who)
         }
 }
 
+static void free_show(void)
+{
+        uint64_t w[MSG_WORDS];
+
+        for (unsigned i = 0; !pager_ask(PAGER_FREE, i, 0, w); i++)
+                printf("%-16s %16lx %12lu KiB\n", i ? "" : "free", w[0], w[1] >> 10);
+}
+
 void command_regions(int argc, char **argv)
 {
         int only = -1;
 
-        names_load();
         if (argc > 2) {
-                printf("one program, please\n");
+                printf("`regions`, or `regions` and one program, `pager` or `free`\n");
                 return;
         }
-        if (argc == 2 && strcmp(argv[1], "pager") && (only = program_find(argv[1])) < 0)
+        bool all = argc < 2, pager_only = !all && !strcmp(argv[1], "pager"),
+             free_only = !all && !strcmp(argv[1], "free");
+        if (!all && !pager_only && !free_only && (only = program_find(argv[1])) < 0)
                 return;
+        names_load();
         printf("owner                       start           size  rights\n");
-        if (argc < 2 || only < 0)
+        if (all || pager_only)
                 regions_show("pager", UINT64_MAX);
         for (unsigned i = 0; i < n_names; i++)
-                if (names[i].runs && (argc < 2 || only == (int)i))
+                if (names[i].runs && (all || only == (int)i))
                         regions_show(names[i].name, i);
+        if (all || free_only)
+                free_show();
 }
 
 /* ---- interrupts ---------------------------------------------------------------------------- */
