@@ -10,32 +10,6 @@
 
 static uint32_t next_serial = 1;
 
-struct cap *cap_slot(struct task *task, uint64_t slot)
-{
-        struct cap *page;
-
-        if (slot == SLOT_NONE || slot >= SLOT_COUNT)
-                return NULL;
-        page = READ_ONCE(task->caps[slot >> CAPS_SHIFT]);
-        return page ? &page[slot & (CAPS_PER_PAGE - 1)] : NULL;
-}
-
-struct cap *cap_find(struct task *task, uint64_t slot, unsigned type, unsigned rights,
-                     enum ouzel_error *error)
-{
-        struct cap *cap = cap_slot(task, slot);
-
-        if (!cap || READ_ONCE(cap->type) != type) {
-                *error = E_CAP;
-                return NULL;
-        }
-        if (rights & ~cap->rights) {
-                *error = E_RIGHTS;
-                return NULL;
-        }
-        return cap;
-}
-
 enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out)
 {
         if (slot == SLOT_NONE || slot >= SLOT_COUNT)
@@ -116,6 +90,7 @@ void cap_take(struct thread *t)
             cap_derive(t->task, slot, from, t->take_slot, source->rights, 0) == E_OK)
                 t->regs.x[1] |= TAG_CAP;
         t->take_serial = 0;
+        thread_slow(t, 0, SLOW_TAKES);
         big_unlock();
 }
 

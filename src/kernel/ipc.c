@@ -12,7 +12,8 @@
 
 static void deliver(struct thread *from, struct thread *to, uint64_t badge)
 {
-        const uint64_t *message = from->faulting ? from->fault_message : &from->regs.x[1];
+        bool fault = from->slow & SLOW_FAULT;
+        const uint64_t *message = fault ? from->fault_message : &from->regs.x[1];
 
         to->regs.x[0] = E_OK;
         to->regs.x[1] = message[0] & ~(uint64_t)TAG_CAP;
@@ -20,10 +21,11 @@ static void deliver(struct thread *from, struct thread *to, uint64_t badge)
                 to->regs.x[1 + i] = message[i];
         to->regs.x[10] = badge;
         to->take_serial = 0;
-        if (!from->faulting && (message[0] & TAG_CAP) && to->regs.x[11]) {
+        if (!fault && (message[0] & TAG_CAP) && to->regs.x[11]) {
                 to->take_serial = from->take_serial;
                 to->take_task = from->take_task;
                 to->take_slot = from->take_slot;
+                thread_slow(to, SLOW_TAKES, 0);
         }
         from->take_serial = 0;
         COUNT(ipc_slow);
@@ -46,6 +48,8 @@ static void wait_for_answer(struct thread *caller, struct thread *server)
         caller->waits_on = NULL;
         caller->state = STATE_calling;
         caller->custody = server->cpu;
+        if (caller->cpu != server->cpu)
+                thread_slow(caller, SLOW_REMOTE, 0);
         if (caller == current())
                 this_cpu()->resched = 1;
 }
@@ -120,6 +124,8 @@ static void recv_here(struct thread *t, struct endpoint *ep)
         if (!from) {
                 t->next = ep->receivers;
                 ep->receivers = t;
+                if (t->cpu != ep->cpu)
+                        thread_slow(t, SLOW_REMOTE, 0);
                 wait_in_queue(t, ep, STATE_receiving);
                 return;
         }
@@ -236,7 +242,7 @@ void sys_ipc_recv(struct thread *self)
 /* The kernel's own fault message was answered: label 0 lets the thread go on. */
 static void fault_answered(struct thread *t, uint64_t tag)
 {
-        t->faulting = false;
+        thread_slow(t, 0, SLOW_FAULT);
         if (tag >> TAG_LABEL_SHIFT == 0) {
                 thread_wake(t);
         } else {
@@ -261,7 +267,7 @@ void sys_ipc_reply_recv(struct thread *self)
         if (caller) {
                 self->caller = NULL;
                 caller->partner = NULL;
-                if (caller->faulting) {
+                if (caller->slow & SLOW_FAULT) {
                         fault_answered(caller, self->regs.x[1]);
                 } else {
                         deliver(self, caller, 0);
@@ -285,7 +291,7 @@ void ipc_fault(struct thread *t, uint64_t label, const uint64_t *words, unsigned
         t->fault_message[0] = MSG_TAG(label, n);
         for (unsigned i = 0; i < MSG_WORDS; i++)
                 t->fault_message[1 + i] = i < n ? words[i] : 0;
-        t->faulting = true;
+        thread_slow(t, SLOW_FAULT, 0);
         t->badge = t->fault_badge;
         submit(t, t->fault_endpoint, SYS_ipc_call);
 }
@@ -295,8 +301,8 @@ void ipc_dead(struct thread *t)
         t->partner = NULL;
         t->waits_on = NULL;
         t->take_serial = 0; /* the capability that was to go with its message stays */
-        if (t->faulting) {
-                t->faulting = false;
+        if (t->slow & SLOW_FAULT) {
+                thread_slow(t, 0, SLOW_FAULT);
                 t->state = STATE_stopped;
                 t->custody = t->cpu;
         } else {

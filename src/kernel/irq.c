@@ -20,7 +20,7 @@ static void irq_forward(struct irq *irq)
                 notification_signal(irq->notification, 1ul << irq->bit);
 }
 
-/* Take all pending interrupts of this core. What they caused is looked at in schedule(). */
+/* Take all pending interrupts of this core. Who runs then is schedule()'s to say. */
 void irq_handle(void)
 {
         struct cpu *cpu = this_cpu();
@@ -35,8 +35,11 @@ void irq_handle(void)
                         cpu->timer_programmed = UINT64_MAX;
                         cpu->resched = 1;
                         irqchip_deactivate(line);
+                        timers_run(cpu);
                 } else if (line < 32) {
-                        irqchip_deactivate(ack); /* IPI: schedule() runs inbox and calls */
+                        irqchip_deactivate(ack);
+                        cross_poll();
+                        inbox_run();
                         cpu->resched = 1;
                 } else if (lines[line]) {
                         irq_forward(lines[line]);

@@ -29,6 +29,7 @@
 #define PAGE_SHIFT 12
 #define MAX_TASKS 256
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
@@ -103,13 +104,16 @@ struct thread {
         struct cpu *cpu;
         struct space *space;
         struct cap **caps;
-        struct thread *caller, *partner, *next;
-        uint32_t slow, prio;
+        struct thread *caller;
         uint8_t state, mode;
-        bool stepping, faulting;
+        bool stepping;
+        __attribute__((aligned(8))) struct thread *partner;
+        struct thread *next;
+        struct endpoint *waits_on;
+        int32_t rank; /* by thread_slow() */
+        uint32_t prio, slow;
         uint8_t op; /* SYS_* of an IPC under way */
         bool in_inbox, vcpu;
-        struct endpoint *waits_on;
         struct object object;
         struct task *task;
         struct cpu *custody;
@@ -180,7 +184,11 @@ struct cpu {
         uint64_t counters[COUNT_MAX];
         struct inbox_item *inbox;
         struct timer *timers;
-        uint64_t timer_programmed, slice_end;
+        uint64_t timer_programmed;
+        uint64_t slice_end; /* of the running thread; UINT64_MAX = nobody waits for it yet */
+        /* Ready threads. Who comes before all others waits in `front`, the rest in queues. */
+        struct thread *front;
+        int32_t queue_top; /* ready_top, but for `front` */
         uint64_t ready_bits[4];
         struct { struct thread *head, *tail; } ready[256];
         uint64_t trace_next; /* events since boot; the last TRACE_EVENTS are kept */
@@ -206,10 +214,21 @@ void big_unlock(void);
 /* Run function(argument) on a core, or on all others, and wait. Big lock held. */
 void cross_call(struct cpu *cpu, void (*function)(void *), void *argument);
 void cross_call_others(void (*function)(void *), void *argument);
-void cross_poll(void); /* serve a call for this core, if there is one */
+extern uint32_t cross_todo; /* a bit per core that is being called */
+void cross_serve(void);
+static inline void cross_poll(void) /* serve a call for this core, if there is one */
+{
+        if (UNLIKELY(READ_ONCE(cross_todo) & 1u << this_cpu()->id))
+                cross_serve();
+}
 void quiesce(void);    /* when it returns, no other core holds what was unlinked before */
 void inbox_push(struct cpu *cpu, struct inbox_item *item);
-void inbox_run(void);
+void inbox_empty(void);
+static inline void inbox_run(void)
+{
+        if (READ_ONCE(this_cpu()->inbox))
+                inbox_empty();
+}
 
 /* ---- kmem.c: the kernel's fixed pool, charged to quotas ---------------------------------- */
 void kmem_init(struct range pool);
@@ -221,9 +240,28 @@ uint64_t kmem_pages(void), kmem_free_pages(void);
 bool kmem_owns(paddr_t pa);
 
 /* ---- cap.c ------------------------------------------------------------------------------- */
-struct cap *cap_slot(struct task *task, uint64_t slot);  /* NULL: out of range or no page */
-struct cap *cap_find(struct task *task, uint64_t slot, unsigned type, unsigned rights,
-                     enum ouzel_error *error);
+/* NULL: out of range or no page. Slot 0 is always empty. */
+static inline struct cap *cap_slot(struct task *task, uint64_t slot)
+{
+        struct cap *page = slot < SLOT_COUNT ? READ_ONCE(task->caps[slot >> CAPS_SHIFT]) : NULL;
+
+        return page ? &page[slot & (CAPS_PER_PAGE - 1)] : NULL;
+}
+static inline struct cap *cap_find(struct task *task, uint64_t slot, unsigned type,
+                                   unsigned rights, enum ouzel_error *error)
+{
+        struct cap *cap = cap_slot(task, slot);
+
+        if (UNLIKELY(!cap || cap->type != type)) {
+                *error = E_CAP;
+                return NULL;
+        }
+        if (UNLIKELY(rights & ~cap->rights)) {
+                *error = E_RIGHTS;
+                return NULL;
+        }
+        return cap;
+}
 /* Room for a capability: makes the table's page where needed. Big lock held. */
 enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out);
 void cap_install(struct cap *cap, struct object *object, unsigned type, unsigned rights,
@@ -265,14 +303,22 @@ void asid_free(struct space *space);
 void sched_init_cpu(struct cpu *cpu);
 void thread_ready(struct thread *t);   /* on its own core; sets resched where needed */
 void thread_wake(struct thread *t);    /* from its custody core: ready, on whatever core */
-void thread_block(struct thread *t, enum ouzel_state state); /* the current one */
+static inline void thread_block(struct thread *t, enum ouzel_state state) /* the current one */
+{
+        t->state = state;
+        this_cpu()->resched = 1;
+}
+void thread_slow(struct thread *t, unsigned set, unsigned clear); /* its SLOW_* and rank */
 void thread_cancel(struct thread *t, enum ouzel_error error); /* out of any queue */
 void thread_halt(struct thread *t);    /* stop it on whatever core; big lock held */
 void thread_free(struct thread *t);
 struct thread *thread_new(struct task *owner, struct task *task, struct endpoint *fault_endpoint,
                           uint64_t fault_badge, unsigned prio, struct cpu *cpu, paddr_t buffer,
                           enum ouzel_error *error);
-struct thread *schedule(void);         /* exit path: who runs now, with all switched */
+void timers_run(struct cpu *cpu);      /* those whose deadline is over */
+/* Exit path: who runs now, with all switched. `same`: by the vectors of who ran before. */
+struct run { struct thread *thread; uint64_t same; };
+struct run schedule(void);
 void timer_add(struct timer *timer, uint64_t deadline, void (*fire)(struct timer *));
 void timer_remove(struct timer *timer);
 void timer_program(struct cpu *cpu);   /* the hardware timer to what comes first */
@@ -305,7 +351,7 @@ extern uint64_t trace_mask;
 void trace_add(enum ouzel_trace what, uint64_t a, uint64_t b, uint64_t c);
 #define TRACE(what, a, b, c)                                                               \
         do {                                                                               \
-                if (__builtin_expect(trace_mask & (1ul << TRACE_##what), 0))               \
+                if (UNLIKELY(trace_mask & (1ul << TRACE_##what)))                          \
                         trace_add(TRACE_##what, (a), (b), (c));                            \
         } while (0)
 uint64_t kernel_check(bool verbose); /* number of broken invariants */
@@ -332,7 +378,7 @@ LAYOUT(thread, prio, T_PRIO);
 LAYOUT(thread, state, T_STATE);
 LAYOUT(thread, mode, T_MODE);
 LAYOUT(thread, stepping, T_STEPPING);
-LAYOUT(thread, faulting, T_FAULTING);
+LAYOUT(thread, rank, T_RANK);
 LAYOUT(thread, waits_on, T_WAITS_ON);
 LAYOUT(cpu, current, CPU_CURRENT);
 LAYOUT(cpu, stack, CPU_STACK);

@@ -14,29 +14,32 @@
 #define T_CPU          0x148 /* struct cpu that it runs on */
 #define T_SPACE        0x150
 #define T_CAPS         0x158 /* the task's capability directory */
-#define T_CALLER       0x160 /* who waits for our reply */
-#define T_PARTNER      0x168 /* whose reply we wait for */
-#define T_NEXT         0x170 /* next in the queue that it is in */
-#define T_SLOW         0x178 /* u32: nonzero = not for the fast path: SLOW_* */
-#define T_PRIO         0x17c /* u32 */
-#define T_STATE        0x180 /* u8, enum ouzel_state */
-#define T_MODE         0x181 /* u8, MODE_* of the saved frame */
-
-#define T_STEPPING     0x182 /* u8: the vCPU's program is single-stepped */
-#define T_FAULTING     0x183 /* u8: the call under way is the kernel's, about a fault */
-#define T_WAITS_ON     0x188 /* endpoint in whose queue it is */
+#define T_CALLER       0x160 /* who waits for our reply; T_STATE follows */
+#define T_STATE        0x168 /* u8, enum ouzel_state; the next 7 bytes are 0 for who may go fast */
+#define T_MODE         0x169 /* u8, MODE_* of the saved frame */
+#define T_STEPPING     0x16a /* u8: the vCPU's program is single-stepped */
+#define T_PARTNER      0x170 /* whose reply we wait for; a pair with T_STATE */
+#define T_NEXT         0x178 /* next in the queue that it is in ... */
+#define T_WAITS_ON     0x180 /* ... and the endpoint whose queue that is */
+#define T_RANK         0x188 /* s32: priority, or less than any if not for the fast path */
+#define T_PRIO         0x18c /* u32 */
+#define T_SLOW         0x190 /* u32: why it is not for the fast path: SLOW_*, 0 if it is */
 
 #define MODE_SERVER    0 /* native threads too */
 #define MODE_USER      1
 #define SLOW_VCPU      1
 #define SLOW_BUDGET    2
+#define SLOW_REMOTE    4 /* waits on another core than its own */
+#define SLOW_FAULT     8 /* the call under way is the kernel's, about a fault */
+#define SLOW_TAKES     16 /* takes a capability before it goes on */
+#define SLOW_IDLE      32 /* a core's idle thread */
 
 /* struct cpu, at TPIDR_EL1 */
 #define CPU_CURRENT    0x00
 #define CPU_STACK      0x08
 #define CPU_RESCHED    0x10 /* u32 */
 #define CPU_NO_FAST    0x14 /* u32: tracing, or a test of the slow path */
-#define CPU_FP_ON      0x18 /* u32: CPACR_EL1 lets EL0 use FP now */
+#define CPU_FP_ON      0x18 /* u32: CPACR_EL1 lets EL0 use FP now; a pair with the next */
 #define CPU_READY_TOP  0x1c /* s32: priority of the best ready thread, -1 = none */
 #define CPU_N_ENTRY    0x20 /* u64 counters that assembly keeps, see counters.c */
 #define CPU_N_FAST     0x28

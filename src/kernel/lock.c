@@ -26,8 +26,8 @@ static struct spinlock big;
 static struct {
         void (*function)(void *);
         void *argument;
-        uint32_t todo; /* a bit per core that has not run it yet */
 } cross;
+uint32_t cross_todo;
 
 void big_lock(void)
 {
@@ -41,22 +41,22 @@ void big_unlock(void)
         spin_unlock(&big);
 }
 
-void cross_poll(void)
+void cross_serve(void)
 {
         uint32_t me = 1u << this_cpu()->id;
 
-        if (!(__atomic_load_n(&cross.todo, __ATOMIC_ACQUIRE) & me))
+        if (!(__atomic_load_n(&cross_todo, __ATOMIC_ACQUIRE) & me))
                 return;
         inbox_run();
         cross.function(cross.argument);
-        __atomic_fetch_and(&cross.todo, ~me, __ATOMIC_RELEASE);
+        __atomic_fetch_and(&cross_todo, ~me, __ATOMIC_RELEASE);
 }
 
 static void cross_start(uint32_t mask, void (*function)(void *), void *argument)
 {
         cross.function = function;
         cross.argument = argument;
-        __atomic_store_n(&cross.todo, mask, __ATOMIC_RELEASE);
+        __atomic_store_n(&cross_todo, mask, __ATOMIC_RELEASE);
         /* The IPI must not overtake the store above: irqchip_send_ipi has the barrier. */
         for (unsigned i = 0; i < MAX_CPUS; i++) {
                 if (mask & 1u << i) {
@@ -64,7 +64,7 @@ static void cross_start(uint32_t mask, void (*function)(void *), void *argument)
                         COUNT(ipis);
                 }
         }
-        while (__atomic_load_n(&cross.todo, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(&cross_todo, __ATOMIC_ACQUIRE))
                 cpu_relax();
 }
 
@@ -112,7 +112,7 @@ void inbox_push(struct cpu *cpu, struct inbox_item *item)
         }
 }
 
-void inbox_run(void)
+void inbox_empty(void)
 {
         struct inbox_item *list = __atomic_exchange_n(&this_cpu()->inbox, NULL, __ATOMIC_ACQUIRE);
         struct inbox_item *in_order = NULL;

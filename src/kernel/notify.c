@@ -2,24 +2,30 @@
 /* notify.c -- notifications: a word of bits that can be set from anywhere without waiting. */
 #include "sys.h"
 
-/* Hand the bits to a waiter; on the notification's core. */
-static void give(struct notification *n)
+/* On the notification's core: the first who waits, without a deadline, gets these bits. */
+static inline void wake(struct notification *n, struct thread *t, uint64_t bits)
 {
-        struct thread *t = n->waiters;
-        uint64_t bits;
-
-        if (!t)
-                return;
-        bits = __atomic_exchange_n(&n->bits, 0, __ATOMIC_ACQ_REL);
-        if (!bits)
-                return;
         n->waiters = t->next;
-        t->next = NULL;
         t->waits_for = NULL;
-        timer_remove(&t->timeout);
         t->regs.x[0] = E_OK;
         t->regs.x[1] = bits;
         thread_ready(t);
+}
+
+static uint64_t take(struct notification *n)
+{
+        return READ_ONCE(n->bits) ? __atomic_exchange_n(&n->bits, 0, __ATOMIC_ACQ_REL) : 0;
+}
+
+static void give(struct notification *n)
+{
+        struct thread *t = n->waiters;
+        uint64_t bits = t ? take(n) : 0;
+
+        if (!bits)
+                return;
+        timer_remove(&t->timeout);
+        wake(n, t, bits);
 }
 
 static void give_remote(struct inbox_item *item)
@@ -30,7 +36,7 @@ static void give_remote(struct inbox_item *item)
         give(n);
 }
 
-void notification_signal(struct notification *n, uint64_t bits)
+static __attribute__((noinline)) void signal_anyhow(struct notification *n, uint64_t bits)
 {
         __atomic_fetch_or(&n->bits, bits, __ATOMIC_SEQ_CST);
         if (n->cpu == this_cpu()) {
@@ -41,8 +47,18 @@ void notification_signal(struct notification *n, uint64_t bits)
         }
 }
 
-static struct notification *notification_at(uint64_t slot, unsigned rights,
-                                            enum ouzel_error *error)
+void notification_signal(struct notification *n, uint64_t bits)
+{
+        struct thread *t = n->cpu == this_cpu() ? n->waiters : NULL;
+
+        if (t && bits && !READ_ONCE(n->bits) && !t->timeout.queued)
+                wake(n, t, bits); /* nothing else is on its way: leave the word alone */
+        else
+                signal_anyhow(n, bits);
+}
+
+static inline __attribute__((always_inline)) struct notification *
+notification_at(uint64_t slot, unsigned rights, enum ouzel_error *error)
 {
         struct cap *cap = cap_find(current()->task, slot, CAP_NOTIFICATION, rights, error);
 
@@ -54,7 +70,7 @@ struct result SYS2(notify_signal, slot, bits)
         enum ouzel_error error = E_OK;
         struct notification *n = notification_at(slot, RIGHT_SEND, &error);
 
-        if (n)
+        if (!error)
                 notification_signal(n, bits);
         return ERROR(error);
 }
@@ -63,7 +79,7 @@ struct result SYS1(notify_poll, slot)
 {
         enum ouzel_error error = E_OK;
         struct notification *n = notification_at(slot, RIGHT_RECV, &error);
-        uint64_t bits = n ? __atomic_exchange_n(&n->bits, 0, __ATOMIC_ACQ_REL) : 0;
+        uint64_t bits = n ? take(n) : 0;
 
         return RESULT(n && !bits ? E_AGAIN : error, bits);
 }
@@ -91,6 +107,25 @@ static void timeout_fire(struct timer *timer)
         thread_ready(t);
 }
 
+static inline void wait(struct thread *self, struct notification *n)
+{
+        self->next = n->waiters;
+        n->waiters = self;
+        self->waits_for = n;
+        thread_block(self, STATE_waiting);
+}
+
+static __attribute__((noinline)) void wait_until(struct thread *self, struct notification *n,
+                                                 uint64_t deadline)
+{
+        if (deadline <= timer_now()) {
+                self->regs.x[0] = E_TIMEOUT;
+                return;
+        }
+        wait(self, n);
+        timer_add(&self->timeout, deadline, timeout_fire);
+}
+
 void sys_notify_wait(struct thread *self)
 {
         enum ouzel_error error = E_OK;
@@ -98,26 +133,20 @@ void sys_notify_wait(struct thread *self)
         struct notification *n = notification_at(self->regs.x[0], RIGHT_RECV, &error);
 
         self->regs.x[1] = 0;
-        if (n && n->cpu != self->cpu)
+        if (!error && n->cpu != self->cpu)
                 error = E_RANGE; /* wait on the notification's own core */
-        if (error) {
-                self->regs.x[0] = error;
+        self->regs.x[0] = error;
+        if (error)
+                return;
+        bits = take(n);
+        if (bits) {
+                self->regs.x[1] = bits;
                 return;
         }
-        bits = __atomic_exchange_n(&n->bits, 0, __ATOMIC_ACQ_REL);
-        if (bits) {
-                self->regs.x[0] = E_OK;
-                self->regs.x[1] = bits;
-        } else if (deadline && deadline <= timer_now()) {
-                self->regs.x[0] = E_TIMEOUT;
-        } else {
-                self->next = n->waiters;
-                n->waiters = self;
-                self->waits_for = n;
-                thread_block(self, STATE_waiting);
-                if (deadline)
-                        timer_add(&self->timeout, deadline, timeout_fire);
-        }
+        if (deadline)
+                wait_until(self, n, deadline);
+        else
+                wait(self, n);
 }
 
 static void drop_here(void *argument)

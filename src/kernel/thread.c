@@ -43,7 +43,7 @@ void timer_remove(struct timer *timer)
         timer->queued = false;
 }
 
-static void timers_run(struct cpu *cpu)
+void timers_run(struct cpu *cpu)
 {
         while (cpu->timers && cpu->timers->deadline <= timer_now()) {
                 struct timer *timer = cpu->timers;
@@ -55,50 +55,76 @@ static void timers_run(struct cpu *cpu)
 
 /* ---- ready queues ---------------------------------------------------------------------- */
 
-static void ready_top_find(struct cpu *cpu)
+static void queue_top_find(struct cpu *cpu)
 {
         for (int i = 3; i >= 0; i--) {
                 if (cpu->ready_bits[i]) {
-                        cpu->ready_top = i * 64 + 63 - __builtin_clzl(cpu->ready_bits[i]);
+                        cpu->queue_top = i * 64 + 63 - __builtin_clzl(cpu->ready_bits[i]);
                         return;
                 }
         }
-        cpu->ready_top = -1;
+        cpu->queue_top = -1;
+}
+
+static void queue_add(struct cpu *cpu, struct thread *t, bool first)
+{
+        unsigned prio = t->prio;
+        struct thread *next = first ? cpu->ready[prio].head : NULL;
+        struct thread *prev = first ? NULL : cpu->ready[prio].tail;
+
+        t->next = next;
+        t->prev = prev;
+        *(next ? &next->prev : &cpu->ready[prio].tail) = t;
+        *(prev ? &prev->next : &cpu->ready[prio].head) = t;
+        cpu->ready_bits[prio / 64] |= 1ul << (prio % 64);
+        if ((int)prio > cpu->queue_top)
+                cpu->queue_top = prio;
+}
+
+static inline void front_set(struct cpu *cpu, struct thread *t)
+{
+        t->state = STATE_ready;
+        cpu->front = t;
+        cpu->ready_top = t->prio;
 }
 
 static void ready_push(struct cpu *cpu, struct thread *t)
 {
-        unsigned prio = t->prio;
+        if ((int)t->prio <= cpu->ready_top) {
+                t->state = STATE_ready;
+                queue_add(cpu, t, false);
+                return;
+        }
+        if (UNLIKELY(cpu->front))
+                queue_add(cpu, cpu->front, true);
+        front_set(cpu, t);
+}
 
-        t->state = STATE_ready;
-        t->next = NULL;
-        t->prev = cpu->ready[prio].tail;
-        if (t->prev)
-                t->prev->next = t;
-        else
-                cpu->ready[prio].head = t;
-        cpu->ready[prio].tail = t;
-        cpu->ready_bits[prio / 64] |= 1ul << (prio % 64);
-        if ((int)prio > cpu->ready_top)
-                cpu->ready_top = prio;
+static inline struct thread *front_take(struct cpu *cpu)
+{
+        struct thread *t = cpu->front;
+
+        cpu->front = NULL;
+        cpu->ready_top = cpu->queue_top;
+        return t;
 }
 
 static void ready_remove(struct cpu *cpu, struct thread *t)
 {
         unsigned prio = t->prio;
 
-        if (t->prev)
-                t->prev->next = t->next;
-        else
-                cpu->ready[prio].head = t->next;
-        if (t->next)
-                t->next->prev = t->prev;
-        else
-                cpu->ready[prio].tail = t->prev;
+        if (cpu->front == t) {
+                front_take(cpu);
+                return;
+        }
+        *(t->prev ? &t->prev->next : &cpu->ready[prio].head) = t->next;
+        *(t->next ? &t->next->prev : &cpu->ready[prio].tail) = t->prev;
         t->next = t->prev = NULL;
         if (!cpu->ready[prio].head) {
                 cpu->ready_bits[prio / 64] &= ~(1ul << (prio % 64));
-                ready_top_find(cpu);
+                queue_top_find(cpu);
+                if (!cpu->front)
+                        cpu->ready_top = cpu->queue_top;
         }
 }
 
@@ -112,19 +138,28 @@ static void refill_fire(struct timer *timer)
                 thread_ready(t);
 }
 
+void thread_slow(struct thread *t, unsigned set, unsigned clear)
+{
+        t->slow = (t->slow & ~clear) | set;
+        t->rank = t->slow ? INT32_MIN : (int32_t)t->prio;
+}
+
 void thread_ready(struct thread *t)
 {
         struct cpu *cpu = this_cpu();
 
         t->custody = cpu;
-        if (t->budget && !t->left) {
-                t->state = STATE_depleted;
-                return;
+        if (UNLIKELY(t->slow)) {
+                thread_slow(t, 0, SLOW_REMOTE); /* it is home */
+                if (t->budget && !t->left) {
+                        t->state = STATE_depleted;
+                        return;
+                }
         }
-        ready_push(cpu, t);
-        if (cpu->current == &cpu->idle || t->prio > cpu->current->prio ||
-            cpu->current->state != STATE_running)
+        if (t->prio > cpu->current->prio || cpu->current->state != STATE_running ||
+            cpu->current == &cpu->idle)
                 cpu->resched = 1;
+        ready_push(cpu, t);
 }
 
 static void wake_here(struct inbox_item *item)
@@ -146,12 +181,6 @@ void thread_wake(struct thread *t)
                 t->item.run = wake_here;
                 inbox_push(t->cpu, &t->item);
         }
-}
-
-void thread_block(struct thread *t, enum ouzel_state state)
-{
-        t->state = state;
-        this_cpu()->resched = 1;
 }
 
 /* ---- floating point: kept with the core until somebody else uses it ---------------------- */
@@ -208,12 +237,8 @@ static void spaces_switch(struct cpu *cpu, struct thread *t)
 
 static void account(struct cpu *cpu, struct thread *t)
 {
-        uint64_t now;
+        uint64_t now = timer_now(), ran = now - t->started;
 
-        if (!t->budget)
-                return;
-        now = timer_now();
-        uint64_t ran = now - t->started;
         t->started = now;
         t->left = ran < t->left ? t->left - ran : 0;
         if (!t->left)
@@ -225,8 +250,12 @@ void timer_program(struct cpu *cpu)
         struct thread *t = cpu->current;
         uint64_t next = cpu->timers ? cpu->timers->deadline : UINT64_MAX;
 
-        if (t != &cpu->idle && cpu->ready_top == (int)t->prio && cpu->slice_end < next)
-                next = cpu->slice_end;
+        if (t != &cpu->idle && cpu->ready_top == (int)t->prio) {
+                if (cpu->slice_end == UINT64_MAX) /* it begins when there is somebody to wait */
+                        cpu->slice_end = timer_now() + timer_hz() / 1000 * SLICE_MS;
+                if (cpu->slice_end < next)
+                        next = cpu->slice_end;
+        }
         if (t->budget && t->started + t->left < next)
                 next = t->started + t->left;
         if (next != cpu->timer_programmed) {
@@ -247,54 +276,90 @@ static void idle_loop(struct cpu *cpu)
         }
 }
 
-/*
- * The way out of the kernel, after anything that may have changed who should run. Returns
- * the thread whose frame entry.S restores, with address space and FP access switched to it.
- */
-struct thread *schedule(void)
+static inline void run(struct cpu *cpu, struct thread *t)
 {
-        struct cpu *cpu = this_cpu();
+        t->state = STATE_running;
+        cpu->current = t;
+        cpu->slice_end = UINT64_MAX;
+        cpu->counters[COUNT_switches]++;
+}
+
+/*
+ * A switch between two ordinary threads, to one that comes before all others: nothing is to
+ * be looked at but what is here. False, with nothing changed, if that is not so.
+ */
+static inline bool switch_simply(struct cpu *cpu, struct thread *old)
+{
+        struct thread *t = cpu->front;
+        bool running = old->state == STATE_running; /* if not, it may even be t */
+
+        if (!t || t->rank < 0 || old->rank < 0 || cpu->no_fast)
+                return false;
+        if (running && (old->rank >= t->rank || old->rank <= cpu->queue_top))
+                return false;
+        uint64_t ttbr1 = t->space->ttbr1;
+        if (!ttbr1 || (cpu->timers && cpu->timers->deadline < cpu->timer_programmed))
+                return false;
+        cpu->resched = 0;
+        front_take(cpu);
+        if (running)
+                front_set(cpu, old);
+        run(cpu, t);
+        if (cpu_ttbr1() != ttbr1) {
+                cpu_set_ttbr1(ttbr1);
+                cpu->counters[COUNT_ttbr]++;
+        }
+        if (cpu->fp_on) { /* should they be its own, its first FP instruction tells */
+                fp_allow(false);
+                cpu->fp_on = 0;
+        }
+        return true;
+}
+
+/* Who runs after `old`, which may be `old`. */
+static struct thread *next(struct cpu *cpu, struct thread *old)
+{
+        struct thread *t;
+
+        cpu->resched = 0;
+        bool running = old->state == STATE_running && old != &cpu->idle;
+        if (running && old->budget && !old->left) {
+                old->state = STATE_depleted;
+                running = false;
+        }
+        if (running && cpu->ready_top <= (int)old->prio &&
+            (cpu->ready_top < (int)old->prio || timer_now() < cpu->slice_end))
+                return old;
+        if (cpu->ready_top < 0) {
+                cpu->current = &cpu->idle;
+                mmu_switch(empty_l0_pa, kernel_l0_pa);
+                idle_loop(cpu);
+                cpu->resched = 0;
+        }
+        t = cpu->front ? cpu->front : cpu->ready[cpu->ready_top].head;
+        ready_remove(cpu, t);
+        run(cpu, t);
+        TRACE(switch, old->object.id, t->object.id, t->prio);
+        if (t->budget)
+                t->started = timer_now();
+        if (running)
+                ready_push(cpu, old);
+        return t;
+}
+
+static __attribute__((noinline)) struct run schedule_fully(struct cpu *cpu)
+{
         struct thread *t = cpu->current;
 
-        cross_poll();
-        inbox_run();
-        timers_run(cpu);
         do {
-                if (t->state == STATE_running)
+                if (t->budget && t->state == STATE_running)
                         account(cpu, t);
-                if (cpu->resched || t->state != STATE_running || t == &cpu->idle) {
-                        cpu->resched = 0;
-                        if (t->state == STATE_running && t != &cpu->idle) {
-                                bool expired = timer_now() >= cpu->slice_end;
-                                if (t->budget && !t->left) {
-                                        t->state = STATE_depleted;
-                                } else if (cpu->ready_top > (int)t->prio ||
-                                           (cpu->ready_top == (int)t->prio && expired)) {
-                                        ready_push(cpu, t);
-                                }
-                        }
-                        if (t->state != STATE_running || t == &cpu->idle) {
-                                struct thread *old = t;
-                                if (cpu->ready_top < 0) {
-                                        cpu->current = &cpu->idle;
-                                        mmu_switch(empty_l0_pa, kernel_l0_pa);
-                                        idle_loop(cpu);
-                                }
-                                t = cpu->ready[cpu->ready_top].head;
-                                ready_remove(cpu, t);
-                                t->state = STATE_running;
-                                t->started = timer_now();
-                                cpu->current = t;
-                                cpu->slice_end = t->started + timer_hz() / 1000 * SLICE_MS;
-                                cpu->resched = 0;
-                                COUNT(switches);
-                                TRACE(switch, old->object.id, t->object.id, t->prio);
-                        }
-                }
+                if (cpu->resched || t->state != STATE_running || t == &cpu->idle)
+                        t = next(cpu, t);
                 if (t->vcpu)
                         vcpu_deliver(t); /* may stop it */
         } while (t->state != STATE_running || cpu->resched);
-        if (t->take_serial)
+        if (t->slow & SLOW_TAKES)
                 cap_take(t);
         spaces_switch(cpu, t);
         if (t->vcpu || cpu->fp_owner == t) {
@@ -305,15 +370,29 @@ struct thread *schedule(void)
                 cpu->fp_on = 0;
         }
         timer_program(cpu);
-        return t;
+        return (struct run){t, false};
+}
+
+/*
+ * The way out of the kernel, after anything that may have changed who should run. Returns
+ * the thread whose frame entry.S restores, with address space and FP access switched to it.
+ */
+struct run schedule(void)
+{
+        struct cpu *cpu = this_cpu();
+
+        if (switch_simply(cpu, cpu->current))
+                return (struct run){cpu->current, true};
+        return schedule_fully(cpu);
 }
 
 void sched_init_cpu(struct cpu *cpu)
 {
-        cpu->ready_top = -1;
+        cpu->ready_top = cpu->queue_top = -1;
         cpu->current = &cpu->idle;
         cpu->idle.cpu = cpu->idle.custody = cpu;
         cpu->idle.state = STATE_running;
+        thread_slow(&cpu->idle, SLOW_IDLE, 0);
         cpu->timer_programmed = UINT64_MAX;
         timer_set(UINT64_MAX);
 }
@@ -336,6 +415,7 @@ struct thread *thread_new(struct task *owner, struct task *task, struct endpoint
         t->caps = task->caps;
         t->cpu = t->custody = cpu;
         t->prio = prio;
+        thread_slow(t, 0, 0);
         t->buffer = buffer;
         t->fault_endpoint = fault_endpoint;
         t->fault_badge = fault_badge;
@@ -350,7 +430,7 @@ void thread_cancel(struct thread *t, enum ouzel_error error)
                 ready_remove(this_cpu(), t);
         ipc_detach(t);
         notify_detach(t);
-        t->faulting = false;
+        thread_slow(t, 0, SLOW_FAULT | SLOW_TAKES);
         t->take_serial = 0;
         t->regs.x[0] = error;
         t->state = STATE_stopped;
@@ -515,7 +595,7 @@ static void set_here(void *argument)
         timer_remove(&t->refill);
         t->budget = t->left = set->budget;
         t->period = set->period;
-        t->slow = (t->slow & ~(uint32_t)SLOW_BUDGET) | (set->budget ? SLOW_BUDGET : 0);
+        thread_slow(t, set->budget ? SLOW_BUDGET : 0, SLOW_BUDGET);
         t->started = timer_now();
         if (set->budget)
                 timer_add(&t->refill, t->started + set->period, refill_fire);

@@ -27,6 +27,7 @@ static bool control(unsigned right, enum ouzel_error *error)
 static void no_fast_here(void *argument)
 {
         this_cpu()->no_fast = argument != NULL;
+        this_cpu()->resched = 1; /* other vectors, from the way out on */
 }
 
 struct result SYS2(trace_control, slot, mask)

@@ -303,7 +303,7 @@ struct result SYS3(vcpu_enable, slot, block_va, vectors)
                 t->block->masked = 1;
                 t->block_va = block_va;
                 t->vector = vectors + 0x400;
-                t->slow |= SLOW_VCPU;
+                thread_slow(t, SLOW_VCPU, 0);
                 t->vcpu = true;
                 self->vcpus[i] = t;
                 if (t == current()) {

@@ -23,6 +23,7 @@ void cpu_relax(void); /* the other cores take their interrupts */
 void cpu_wait(void);  /* nothing to do: back to machine_schedule() */
 static inline void cpu_store_barrier(void) {}
 static inline void cpu_single_step(bool) {}
-uint64_t cpu_esr(void), cpu_far(void);
+uint64_t cpu_esr(void), cpu_far(void), cpu_ttbr1(void);
+void cpu_set_ttbr1(uint64_t ttbr1);
 
 #endif

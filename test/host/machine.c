@@ -94,7 +94,9 @@ void pte_change(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
                 tlb_add(tlb, va);
         *p = new;
 }
-void mmu_switch(uint64_t, uint64_t ttbr1) { machine_ttbr1[machine_cpu->id] = ttbr1; }
+uint64_t cpu_ttbr1(void) { return machine_ttbr1[machine_cpu->id]; }
+void cpu_set_ttbr1(uint64_t ttbr1) { machine_ttbr1[machine_cpu->id] = ttbr1; }
+void mmu_switch(uint64_t, uint64_t ttbr1) { cpu_set_ttbr1(ttbr1); }
 unsigned mmu_asid(void) { return (unsigned)(machine_ttbr1[machine_cpu->id] >> 48); }
 void cache_sync_code(const void *, uint64_t) {}
 
@@ -133,9 +135,11 @@ void cpu_wait(void)
 
 struct thread *machine_schedule(unsigned core)
 {
+        if (interrupt[core])
+                take_interrupt(core);
         machine_cpu = &cpus[core];
-        interrupt[core] = false;
-        return setjmp(idle) ? NULL : schedule();
+        timers_run(machine_cpu); /* as the timer's interrupt would */
+        return setjmp(idle) ? NULL : schedule().thread;
 }
 
 void machine_settle(void)

@@ -635,6 +635,13 @@ static void expect_lists(void)
                         if (last)
                                 top = (int)prio;
                 }
+                assert_int_equal(cpus[c].queue_top, top);
+                if (cpus[c].front) {
+                        assert_int_equal(cpus[c].front->state, STATE_ready);
+                        assert_true((int)cpus[c].front->prio >= top);
+                        top = (int)cpus[c].front->prio;
+                        seen[index_of(cpus[c].front)]++;
+                }
                 assert_int_equal(cpus[c].ready_top, top);
                 uint64_t deadline = 0;
                 for (struct timer *timer = cpus[c].timers; timer; timer = timer->next) {

@@ -41,6 +41,10 @@ static inline void cpu_store_barrier(void) { __asm__ volatile("dmb ishst" ::: "m
         }
 CPU_READ(esr, "mrs %0, esr_el1") /* the exception that was taken ... */
 CPU_READ(far, "mrs %0, far_el1") /* ... and the address that it is about */
+CPU_READ(ttbr1, "mrs %0, ttbr1_el1")
+/* Table and ASID in one, where TTBR0 holds nothing. An eret synchronises; the kernel's own slot
+ * is the same in all. */
+static inline void cpu_set_ttbr1(uint64_t v) { __asm__ volatile("msr ttbr1_el1, %0" ::"r"(v)); }
 
 /* MDSCR_EL1.SS: PSTATE.SS of the program counts, after an eret. [Arm ARM D2.12] */
 static inline void cpu_single_step(uint64_t on) { __asm__ volatile("msr mdscr_el1, %0" ::"r"(on)); }

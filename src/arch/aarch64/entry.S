@@ -7,9 +7,9 @@
  * SP. TPIDR_EL1 points to this core's struct cpu. In C, SP is the core's kernel stack.
  * Interrupts are masked in the kernel, always.
  *
- * Two tables. VBAR_EL1 is vectors_user while a vCPU is in user mode, so that no check is
- * needed there: whatever comes goes to the server, and a system call can't be ours. In all
- * other cases it is vectors_native.
+ * VBAR_EL1 says who runs, so that the paths need not ask: vectors_user for a vCPU in user mode
+ * (whatever comes goes to the server; a system call can't be ours), vectors_server for one in
+ * server mode and for all that may not go fast (T_SLOW, CPU_NO_FAST), else vectors_native.
  */
 #include "arch_asm.h"
 #include "layout.h"
@@ -34,120 +34,90 @@
         .org    \table + \nr * 0x80
 .endm
 
-.macro  bad     table, nr
-        slot    \table, \nr
+/* Slots from first on, count of them, where only a bug in the kernel leads. */
+.macro  bad     table, first, count
+        .set    nr, \first
+        .rept   \count
+        .org    \table + nr * 0x80
         sub     sp, sp, #TF_SIZE
         stp     x0, x1, [sp]
-        mov     x1, #\nr
+        mov     x1, #nr
         b       entry_bad
+        .set    nr, nr + 1
+        .endr
 .endm
 
-/* ---- native threads, and vCPUs in server mode --------------------------------------- */
-        .balign 0x800
-        .global vectors_native
-vectors_native:
-        // EL1 on SP_EL0: we never run there. EL1 on SP_EL1: a bug in the kernel.
-        bad     vectors_native, 0
-        bad     vectors_native, 1
-        bad     vectors_native, 2
-        bad     vectors_native, 3
-        bad     vectors_native, 4
-        bad     vectors_native, 5
-        bad     vectors_native, 6
-        bad     vectors_native, 7
-        // EL0, AArch64
-        slot    vectors_native, 8               // synchronous: system call or fault
+/* All of it by C. */
+.macro  by_c    table, nr, save, function
+        slot    \table, \nr
+        stp     x16, x17, [sp, #TF_X(16)]
+        adr     x16, \function
+        b       \save
+.endm
+
+/* w16 = the system call's number, or something huge. The register's old value is in the frame. */
+.macro  number
         stp     x16, x17, [sp, #TF_X(16)]
         mrs     x16, esr_el1
         mov     w17, #ESR_SVC64 << 16
-        sub     w16, w16, w17                   // the call's number, or something huge
-        cbz     w16, vcpu_return
+        sub     w16, w16, w17
+.endm
+
+/* ---- native threads ------------------------------------------------------------------ */
+        .balign 0x800
+        .global vectors_native
+vectors_native:
+        bad     vectors_native, 0, 8            // EL1: we never run on SP_EL0, nor fault
+        // EL0, AArch64
+        slot    vectors_native, 8               // synchronous: system call or fault
+        number
         cmp     w16, #2
-        b.lo    ipc_call_fast
         b.eq    ipc_reply_recv_fast
-        cmp     w16, #NR_SYSCALLS
-        b.hs    native_fault                    // no call of ours: bad number, or a fault
+        b.lo    ipc_call_fast                   // or 0, which it sends on
         b       svc_table
-        slot    vectors_native, 9               // interrupt
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_server
-        slot    vectors_native, 10              // FIQ: never routed to us
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_server
-        slot    vectors_native, 11              // SError: the program's own doing
-        stp     x16, x17, [sp, #TF_X(16)]
-        b       native_fault
-        // EL0, AArch32: no thread ever runs there
-        bad     vectors_native, 12
-        bad     vectors_native, 13
-        bad     vectors_native, 14
-        bad     vectors_native, 15
+        by_c    vectors_native, 9, save_server, exception_irq    // interrupt
+        by_c    vectors_native, 10, save_server, exception_irq   // FIQ: never routed to us
+        by_c    vectors_native, 11, save_server, exception_native // SError: its own doing
+        bad     vectors_native, 12, 4           // EL0, AArch32: no thread ever runs there
         .org    vectors_native + 0x800          // exactly sixteen
+
+/* ---- vCPUs in server mode, and threads that may not go fast ---------------------------- */
+vectors_server:
+        bad     vectors_server, 0, 8
+        slot    vectors_server, 8
+        number
+        cbz     w16, vcpu_return
+        b       svc_table
+        by_c    vectors_server, 9, save_server, exception_irq
+        by_c    vectors_server, 10, save_server, exception_irq
+        by_c    vectors_server, 11, save_server, exception_native
+        bad     vectors_server, 12, 4
+        .org    vectors_server + 0x800
 
 /* ---- a vCPU in user mode ------------------------------------------------------------ */
 vectors_user:
-        bad     vectors_user, 0
-        bad     vectors_user, 1
-        bad     vectors_user, 2
-        bad     vectors_user, 3
-        bad     vectors_user, 4
-        bad     vectors_user, 5
-        bad     vectors_user, 6
-        bad     vectors_user, 7
+        bad     vectors_user, 0, 8
         slot    vectors_user, 8
         stp     x16, x17, [sp, #TF_X(16)]
         ldr     x16, [sp, #T_BLOCK]
         b       vcpu_entry
-        slot    vectors_user, 9
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_user
-        slot    vectors_user, 10
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_user
+        by_c    vectors_user, 9, save_user, exception_irq
+        by_c    vectors_user, 10, save_user, exception_irq
         slot    vectors_user, 11                // SError: the server judges its program
         stp     x16, x17, [sp, #TF_X(16)]
         ldr     x16, [sp, #T_BLOCK]
         b       vcpu_entry
-        bad     vectors_user, 12
-        bad     vectors_user, 13
-        bad     vectors_user, 14
-        bad     vectors_user, 15
+        bad     vectors_user, 12, 4
         .org    vectors_user + 0x800
 
 /* ---- the same, while its steps or entries are watched: everything by C ---------------- */
 vectors_watched:
-        bad     vectors_watched, 0
-        bad     vectors_watched, 1
-        bad     vectors_watched, 2
-        bad     vectors_watched, 3
-        bad     vectors_watched, 4
-        bad     vectors_watched, 5
-        bad     vectors_watched, 6
-        bad     vectors_watched, 7
-        slot    vectors_watched, 8
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_user
-        b       save_user
-        slot    vectors_watched, 9
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_user
-        slot    vectors_watched, 10
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_irq
-        b       save_user
-        slot    vectors_watched, 11
-        stp     x16, x17, [sp, #TF_X(16)]
-        adr     x16, exception_user
-        b       save_user
-        bad     vectors_watched, 12
-        bad     vectors_watched, 13
-        bad     vectors_watched, 14
-        bad     vectors_watched, 15
+        bad     vectors_watched, 0, 8
+        by_c    vectors_watched, 8, save_user, exception_user
+        by_c    vectors_watched, 9, save_user, exception_irq
+        by_c    vectors_watched, 10, save_user, exception_irq
+        by_c    vectors_watched, 11, save_user, exception_user
+        bad     vectors_watched, 12, 4
         .org    vectors_watched + 0x800
 
 /*
@@ -174,7 +144,7 @@ vcpu_entry:
         msr     spsr_el1, xzr                   // EL0t, nothing masked, no flags
         ldr     x17, [sp, #T_TTBR1_SERVER]
         msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
-        adr_l   x17, vectors_native
+        adr     x17, vectors_server
         msr     vbar_el1, x17
         mrs     x16, tpidr_el1
         count   x16, x17, CPU_N_VENTRY
@@ -204,7 +174,7 @@ vcpu_return:
         msr     sp_el0, x17
         ldr     x17, [sp, #T_TTBR1_USER]
         msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
-        adr_l   x17, vectors_user
+        adr     x17, vectors_user
         msr     vbar_el1, x17
         mrs     x16, tpidr_el1
         ldr     w17, [x16, #CPU_NO_FAST]
@@ -212,7 +182,7 @@ vcpu_return:
         count   x16, x17, CPU_N_VRETURN
         ldp     x16, x17, [sp, #TF_X(16)]
         eret
-2:      adr_l   x17, vectors_watched            // tracing: the next entry is by C
+2:      adr     x17, vectors_watched            // tracing: the next entry is by C
         msr     vbar_el1, x17
         count   x16, x17, CPU_N_VRETURN
         ldp     x16, x17, [sp, #TF_X(16)]
@@ -252,17 +222,19 @@ vcpu_attend:
         b       1b
 
 vcpu_return_slow:
-        adr_l   x16, sys_vcpu_return
+        adr     x16, sys_vcpu_return
         b       save_server
 
 /* ---- system calls in C ---------------------------------------------------------------- */
 
 /* w16 = number. PLAIN functions get the arguments as they are; SWITCH ones a whole frame. */
+        .global svc_table
 svc_table:
-        adr_l   x17, syscall_table
+        cmp     w16, #NR_SYSCALLS
+        b.hs    native_fault                    // no call of ours: bad number, or a fault
+        adr     x17, syscall_table
         ldr     x16, [x17, w16, uxtw #3]
-        tbnz    x16, #0, svc_plain              // the table marks them: code is aligned to 4
-        b       save_server
+        tbz     x16, #0, save_server            // the table marks PLAIN: code is aligned to 4
 
 /*
  * A PLAIN call returns to the same thread: callee-saved registers are kept by C's own rules,
@@ -299,7 +271,7 @@ svc_plain:
 plain_switches:
         stp     x0, x1, [sp, #TF_X(0)]
         ldr     x30, [sp, #TF_X(30)]
-        adr_l   x16, exception_none
+        adr     x16, exit_to_thread
         strb    wzr, [sp, #T_MODE]
         b       save_rest
 
@@ -308,13 +280,12 @@ plain_switches:
 /* x16 = what to call with the thread; x16 and x17 are in the frame already. */
 save_user:
         mov     w17, #MODE_USER
-        b       save_all
+        strb    w17, [sp, #T_MODE]
+        b       1f
         .global save_server
 save_server:
-        mov     w17, #MODE_SERVER
-save_all:
-        strb    w17, [sp, #T_MODE]
-        stp     x0, x1, [sp, #TF_X(0)]
+        strb    wzr, [sp, #T_MODE]
+1:      stp     x0, x1, [sp, #TF_X(0)]
         stp     x2, x3, [sp, #TF_X(2)]
         stp     x4, x5, [sp, #TF_X(4)]
         stp     x6, x7, [sp, #TF_X(6)]
@@ -351,15 +322,12 @@ save_rest:
 exit_to_thread:
         bl      schedule
         mov     sp, x0
-        ldr     x0, [sp, #T_TPIDR]
-        msr     tpidr_el0, x0
-        ldp     x0, x1, [sp, #TF_PC]
+        cbz     x1, 2f
+1:      ldp     x0, x1, [sp, #TF_PC]
         msr     elr_el1, x0
         msr     spsr_el1, x1
-        adr_l   x0, vectors_native
-        ldrb    w1, [sp, #T_MODE]
-        cbnz    w1, 2f
-1:      msr     vbar_el1, x0
+        ldr     x0, [sp, #T_TPIDR]
+        msr     tpidr_el0, x0
         ldp     x30, x0, [sp, #TF_X(30)]
         msr     sp_el0, x0
         ldp     x28, x29, [sp, #TF_X(28)]
@@ -378,23 +346,27 @@ exit_to_thread:
         ldp     x2, x3, [sp, #TF_X(2)]
         ldp     x0, x1, [sp, #TF_X(0)]
         eret
-2:      adr_l   x0, vectors_user
-        adr_l   x2, vectors_watched
-        mrs     x3, tpidr_el1
-        ldr     w3, [x3, #CPU_NO_FAST]
-        ldrb    w4, [sp, #T_STEPPING]
-        orr     w3, w3, w4
-        cmp     w3, #0
-        csel    x0, x0, x2, eq
+2:      mrs     x1, tpidr_el1                   // other vectors, perhaps
+        ldr     w1, [x1, #CPU_NO_FAST]
+        ldr     w2, [sp, #T_SLOW]
+        ldrb    w3, [sp, #T_MODE]
+        orr     w2, w1, w2
+        adr     x0, vectors_native
+        cbz     w2, 3f
+        add     x0, x0, #vectors_server - vectors_native
+        cbz     w3, 3f
+        ldrb    w2, [sp, #T_STEPPING]
+        orr     w1, w1, w2
+        add     x0, x0, #vectors_user - vectors_server
+        cbz     w1, 3f
+        add     x0, x0, #vectors_watched - vectors_user
+3:      msr     vbar_el1, x0
         b       1b
 
 /* A fault of a native thread or of a server, or a call that does not exist. */
 native_fault:
-        adr_l   x16, exception_native
+        adr     x16, exception_native
         b       save_server
-
-exception_none:
-        ret
 
 /* ---- the kernel's own end ------------------------------------------------------------------ */
 
