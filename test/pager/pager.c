@@ -19,7 +19,7 @@ enum { SLOT_SLEEP = SLOT_FIRST_FREE, SLOT_MADE }; /* from SLOT_MADE on: what the
 enum { TESTS, PARTNER, CRASHER, LEAVER, GIANT, GLUTTON, FARAWAY, CRAMPED, RIVAL,
        ELSEWHERE, PROGRAMS };
 /* What the partner can be asked. */
-enum { SAY_BADGE = 1, COUNT_UP, ASK_STATUS, ASK_DEVICE, READ_CLOCK, DIE };
+enum { SAY_BADGE = 1, COUNT_UP, ASK_STATUS, ASK_DEVICE, READ_CLOCK, ASK_NONSENSE, DIE };
 
 /* A page of each kind: the archive's, the archive's until written, zeros. */
 static const _Alignas(4096) char constant[PAGE] = "constant";
@@ -34,6 +34,31 @@ static enum ouzel_error ask(uint64_t label, uint64_t a, uint64_t b, uint64_t w[M
 
         memcpy(w, m.w, sizeof(m.w));
         return e ? e : (enum ouzel_error)(m.tag >> TAG_LABEL_SHIFT);
+}
+
+/* Requests of all kinds with words of all kinds; not those that end, start or print. */
+static void nonsense(uint64_t seed, unsigned n)
+{
+        uint64_t w[MSG_WORDS];
+
+        for (; n; n--) {
+                struct message m;
+                seed = seed * 6364136223846793005 + 1442695040888963407; /* Knuth's MMIX */
+                uint64_t label = seed >> 33 & 0x3f, kind = seed >> 40 & 3;
+                if (label <= 3 || label == PAGER_PRINT || label == PAGER_START ||
+                    label == PAGER_STOP)
+                        continue;
+                m.tag = MSG_TAG(label, 8);
+                for (unsigned i = 0; i < MSG_WORDS; i++)
+                        m.w[i] = kind == 0 ? seed >> 50 & 15 : kind == 1 ? seed << i
+                                 : kind == 2 ? (seed >> 50 & 15) * PAGE : -(seed >> 60);
+                m.cap = m.receive = 0;
+                if (seed >> 45 & 1)
+                        ipc_call(SLOT_PARENT, &m);
+                else /* nobody waits for the answer */
+                        ipc_send(SLOT_PARENT, &m);
+        }
+        ask(PAGER_DEVICE, 0, 0, w);
 }
 
 /* ---- the other programs ------------------------------------------------------------------- */
@@ -73,6 +98,7 @@ static void partner(void)
                         m.w[6] = ask(PAGER_DEVICE, 1, 0, w);
                         break;
                 case READ_CLOCK: m.w[0] = read_clock(); break;
+                case ASK_NONSENSE: nonsense(1, 1500); break;
                 case DIE: die();
                 }
         }
@@ -320,6 +346,27 @@ TEST(requests_that_make_no_sense_are_refused)
         return NULL;
 }
 
+TEST(nonsense_does_no_harm)
+{
+        struct held before;
+        uint64_t w[MSG_WORDS];
+        enum ouzel_error e;
+
+        EXPECT(!ask(PAGER_STOP, PARTNER, 0, w) && !ask(PAGER_START, PARTNER, 0, w));
+        before = held(); /* with the partner as at its start */
+        nonsense(2, 1500);
+        call_partner(ASK_NONSENSE, &e, w);
+        EXPECT(!e && runs(PARTNER));
+        EXPECT(!ask(PAGER_STOP, PARTNER, 0, w) && !ask(PAGER_START, PARTNER, 0, w));
+        while (!ask(PAGER_PROGRAM, TESTS, 0, w) && w[4]) /* what we got of it */
+                for (uint64_t i = 0; !ask(PAGER_REGION, TESTS, i, w); i++)
+                        for (uint64_t pa = w[0], end = pa + w[1]; pa < end; pa += PAGE)
+                                ask(PAGER_MEMORY_PUT, pa, 0, w);
+        EXPECT(same(before, held()));
+        EXPECT(RESULT_OF(kernel_check, SLOT_CONTROL).error == E_OK);
+        return NULL;
+}
+
 TEST(memory_comes_on_request_and_goes_back)
 {
         uint64_t w[MSG_WORDS];
@@ -445,6 +492,7 @@ static const struct { const char *name; const char *(*run)(void); } tests[] = {
         T(a_device_is_one_programs_alone),
         T(only_control_may_ask_about_others),
         T(requests_that_make_no_sense_are_refused),
+        T(nonsense_does_no_harm),
         T(memory_comes_on_request_and_goes_back),
         T(memory_beyond_the_manifest_is_refused),
         T(a_dead_programs_memory_comes_back_in_full),
