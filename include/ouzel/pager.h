@@ -21,7 +21,8 @@
                                * the pager can give, w6 that it or its programs have, w7 bytes
                                * that it printed since boot */
 #define PAGER_PROGRAM    0x21 /* w0 program: w0 PAGER_RUNS | restarts << 8 | limit << 32, w1 its
-                               * memory (the first piece), w2 bytes, w3 task id, w4 bytes it got later, w5..7 name */
+                               * memory (the first piece), w2 bytes in all, w3 task id, w4 bytes
+                               * it got later, w5..7 name */
 #define PAGER_USE        0x22 /* w0 program: w0 page faults, w1 pages zeroed, w2 mapped from the
                                * archive, w3 copied, w4 devices, w5 interrupts, w6 deaths */
 #define PAGER_REGION     0x23 /* w0 program, or -1 for the pager, w1 index: w0 physical address,
