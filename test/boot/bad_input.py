@@ -67,10 +67,12 @@ def damaged(start, name, offset=None):
     return write(start.path("damaged.img"), image)
 
 
-def with_manifest(start, text):
-    manifest = write(start.path("manifest"), text.encode())
-    programs = [f"{p}={os.path.join(start.build, 'bin', p)}" for p in ("pager", "shell", "demo")]
-    run(os.path.join(start.build, "mkarchive"), start.path("cpio"), manifest, *programs)
+def with_manifest(start, text, **files):
+    """An image with this manifest; FILES besides, or instead of, what is built."""
+    paths = {p: os.path.join(start.build, "bin", p) for p in ("pager", "shell", "demo")}
+    paths |= {name: write(start.path(name), data) for name, data in files.items()}
+    run(os.path.join(start.build, "mkarchive"), start.path("cpio"),
+        write(start.path("manifest"), text.encode()), *(f"{n}={p}" for n, p in paths.items()))
     run("python3", os.path.join(ROOT, "tools", "mkimage.py"),
         os.path.join(start.build, "kernel.bin"), start.path("cpio"), "-o", start.path("made.img"))
     return start.path("made.img")
@@ -155,6 +157,51 @@ def test_manifest_of_which_nothing_can_start(start):
     guest = start(image=with_manifest(start, "program far\n file demo\n core 3\n"))
     why = says(guest, rb"pager: nothing runs: switching off")
     return why or (None if guest.finish(WAIT) else "the machine did not switch off")
+
+
+# ---- programs ----------------------------------------------------------------------------------
+
+def with_program(start, data, why):
+    guest = start(image=with_manifest(start, SHELL + "program bad\n file bad\n", bad=data))
+    return says(guest, why, PROMPT)
+
+
+def elf(start):
+    """A program, and where its first segment's header is in it."""
+    data = read(os.path.join(start.build, "bin", "demo"))
+    return data, struct.unpack_from("<Q", data, 32)[0]
+
+
+def test_program_that_is_none(start):
+    return with_program(start, b"#!/bin/sh\n" * 1000,
+                        rb"pager: `bad` is not an ELF64 program for AArch64")
+
+
+def test_program_that_was_cut_off(start):
+    data, _ = elf(start)
+    return with_program(start, data[:8192], rb"pager: `bad` is cut off, or its segments lie")
+
+
+def test_program_with_a_header_table_outside_of_it(start):
+    data, _ = elf(start)
+    struct.pack_into("<Q", data, 32, 1 << 63)
+    return with_program(start, data, rb"pager: `bad` is not an ELF64 program for AArch64")
+
+
+def test_program_with_a_segment_larger_than_everything(start):
+    data, segment = elf(start)
+    struct.pack_into("<Q", data, segment + 40, (1 << 64) - 1)
+    return with_program(start, data, rb"pager: `bad` does not fit into 1024 KiB: give it more in "
+                                     rb"line 5 of the manifest")
+
+
+def test_program_that_wants_to_be_in_the_kernels_slot(start):
+    data, segment = elf(start)
+    struct.pack_into("<Q", data, segment + 16, 0xffff7f8000000000)
+    struct.pack_into("<Q", data, 24, 0xffff7f8000000000)  # and to begin there
+    return with_program(start, data, rb"(?s)pager: page at ffff7f8000000000 of `bad`: an address "
+                                     rb".* outside what is allowed here\r\n.*`bad` thread \d+ "
+                                     rb"died: instruction fetch at ffff7f8000000000")
 
 
 # ---- device trees --------------------------------------------------------------------------------
