@@ -56,8 +56,8 @@ static uint64_t check_space(struct space *space)
 
         spin_lock(&space->lock);
         tables = check_table(space, table_at(space->root), 0, space->own ? TASK_VA_START : 0);
-        if (tables != space->tables)
-                complain("table pages miscounted", tables, space->tables);
+        if (tables != space->tables.n)
+                complain("table pages miscounted", tables, space->tables.n);
         if (space->own && table_at(space->root)[LEVEL_INDEX(KERNEL_SLOT_VA, 0)] != kernel_l0_entry)
                 complain("the kernel's slot was changed", space->object.id, 0);
         spin_unlock(&space->lock);

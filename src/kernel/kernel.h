@@ -29,6 +29,7 @@
 #define PAGE_SHIFT 12
 #define MAX_TASKS 256
 #define CONTAINER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
@@ -69,17 +70,19 @@ struct timer {
         bool queued;
 };
 
+/* Pages that hold tables, so that all can go without a look into them: see kmem.c. */
+struct table_list { uint32_t first, n; };
+
 struct space {
         struct object object;
         uint64_t ttbr1; /* assembly: SPACE_TTBR1 */
         struct spinlock lock;
         bool own;  /* a task's own space (high half); else a process space (low half) */
-        bool dead; /* cleared for good: nothing is mapped into it any more */
         paddr_t root;  /* our table */
         paddr_t guest; /* the server's table, 0 = none */
         struct task *task; /* whose regions its mappings must lie in */
         uint32_t asid, asid_generation; /* asid: server mode; asid + 1: user mode */
-        uint32_t tables; /* pages below the root */
+        struct table_list tables; /* pages below the root */
         uint32_t users;  /* vCPUs that have it as their process; atomic */
         struct space *next, *prev; /* all_spaces */
 };
@@ -207,8 +210,20 @@ struct result { uint64_t error, value; };
 #define ERROR(e) ((struct result){(e), 0})
 
 /* ---- lock.c: locks, calls to other cores ------------------------------------------------ */
-void spin_lock(struct spinlock *lock);
-void spin_unlock(struct spinlock *lock);
+void spin_wait(struct spinlock *lock);
+static inline bool spin_try(struct spinlock *lock)
+{
+        return !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
+}
+static inline void spin_lock(struct spinlock *lock)
+{
+        if (UNLIKELY(!spin_try(lock)))
+                spin_wait(lock);
+}
+static inline void spin_unlock(struct spinlock *lock)
+{
+        __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
 void big_lock(void);
 void big_unlock(void);
 /* Run function(argument) on a core, or on all others, and wait. Big lock held. */
@@ -234,6 +249,9 @@ static inline void inbox_run(void)
 void kmem_init(struct range pool);
 void *kmem_alloc(struct task *task); /* a zeroed page, or NULL: quota used up */
 void kmem_free(struct task *task, void *page);
+void *kmem_table(struct task *task, struct table_list *list);
+void kmem_table_free(struct task *task, struct table_list *list, void *table);
+void kmem_tables_free(struct task *task, struct table_list *list); /* all of them */
 bool quota_take(struct task *task, uint64_t pages);
 void quota_return(struct task *task, uint64_t pages);
 uint64_t kmem_pages(void), kmem_free_pages(void);

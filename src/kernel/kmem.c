@@ -16,12 +16,20 @@ static void *free_list;   /* each free page starts with a pointer to the next */
 static paddr_t untouched; /* pages from here to pool.end were never used */
 static uint64_t n_free;
 
+/* The neighbours of a page in the list that it is in; numbers are those of pages, plus one. */
+struct link { uint32_t next, prev; };
+static struct link *links; /* behind the pool, since a page is all its owner's */
+
 void kmem_init(struct range range)
 {
+        uint64_t bytes = (range.end - range.start) / PAGE_SIZE * sizeof(struct link);
+
         pool = range;
+        pool.end -= (bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+        links = phys_to_virt(pool.end);
         free_list = NULL;
-        untouched = range.start;
-        n_free = (range.end - range.start) >> PAGE_SHIFT;
+        untouched = pool.start;
+        n_free = kmem_pages();
 }
 
 bool quota_take(struct task *task, uint64_t pages)
@@ -60,7 +68,7 @@ void *kmem_alloc(struct task *task)
         spin_unlock(&pool_lock);
         if (!page)
                 panic("pool empty although within quota");
-        memset(page, 0, PAGE_SIZE);
+        cpu_page_zero(page);
         return page;
 }
 
@@ -72,6 +80,58 @@ void kmem_free(struct task *task, void *page)
         n_free++;
         spin_unlock(&pool_lock);
         quota_return(task, 1);
+}
+
+static uint32_t number_of(const void *page)
+{
+        return (virt_to_phys(page) - pool.start) / PAGE_SIZE + 1;
+}
+
+void *kmem_table(struct task *task, struct table_list *list)
+{
+        void *table = kmem_alloc(task);
+
+        if (table) {
+                uint32_t me = number_of(table);
+                links[me - 1] = (struct link){list->first, 0};
+                if (list->first)
+                        links[list->first - 1].prev = me;
+                list->first = me;
+                list->n++;
+        }
+        return table;
+}
+
+void kmem_table_free(struct task *task, struct table_list *list, void *table)
+{
+        struct link l = links[number_of(table) - 1];
+
+        if (l.next)
+                links[l.next - 1].prev = l.prev;
+        if (l.prev)
+                links[l.prev - 1].next = l.next;
+        else
+                list->first = l.next;
+        list->n--;
+        kmem_free(task, table);
+}
+
+void kmem_tables_free(struct task *task, struct table_list *list)
+{
+        uint32_t at = list->first;
+
+        if (!at)
+                return;
+        spin_lock(&pool_lock);
+        for (; at; at = links[at - 1].next) {
+                void **page = phys_to_virt(pool.start + (at - 1) * PAGE_SIZE);
+                *page = free_list;
+                free_list = page;
+        }
+        n_free += list->n;
+        spin_unlock(&pool_lock);
+        quota_return(task, list->n);
+        list->first = list->n = 0;
 }
 
 uint64_t kmem_pages(void)

@@ -8,16 +8,12 @@
  */
 #include "kernel.h"
 
-void spin_lock(struct spinlock *lock)
+void spin_wait(struct spinlock *lock)
 {
-        while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+        do
                 while (READ_ONCE(lock->held))
                         cpu_relax();
-}
-
-void spin_unlock(struct spinlock *lock)
-{
-        __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+        while (!spin_try(lock));
 }
 
 static struct spinlock big;

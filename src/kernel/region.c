@@ -26,8 +26,9 @@ static const struct region *region_search(struct region_set *set, uint64_t start
         return NULL;
 }
 
-const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
-                                 uint32_t rights)
+/* What is found, and a copy of it that no change can tear. */
+static const struct region *region_look(struct region_set *set, uint64_t start, uint64_t end,
+                                        uint32_t rights, struct region *copy)
 {
         const struct region *found;
         uint32_t version;
@@ -37,10 +38,24 @@ const struct region *region_find(struct region_set *set, uint64_t start, uint64_
         do {
                 version = __atomic_load_n(&set->version, __ATOMIC_ACQUIRE);
                 found = region_search(set, start, end, rights);
+                if (found && copy)
+                        *copy = *found;
                 /* All that was read is read before the version is again. */
                 __atomic_thread_fence(__ATOMIC_ACQUIRE);
         } while ((version & 1) || version != __atomic_load_n(&set->version, __ATOMIC_RELAXED));
         return found;
+}
+
+const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
+                                 uint32_t rights)
+{
+        return region_look(set, start, end, rights, NULL);
+}
+
+bool region_copy(struct region_set *set, uint64_t start, uint64_t end, uint32_t rights,
+                 struct region *copy)
+{
+        return region_look(set, start, end, rights, copy) != NULL;
 }
 
 /* Between these two the version is odd, for all who see any of what is written. */

@@ -35,6 +35,9 @@ struct region_set {
  * memory type (REGION_DEVICE in rights); NULL if there is none. */
 const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
                                  uint32_t rights);
+/* The same for who holds no lock: whether there is one, and a copy of it (copy may be NULL). */
+bool region_copy(struct region_set *set, uint64_t start, uint64_t end, uint32_t rights,
+                 struct region *copy);
 /* Add a region; false when the set is full. Becomes one with those of its kind that it touches:
  * what is owned in one piece can be mapped in one. */
 bool region_add(struct region_set *set, struct region r);

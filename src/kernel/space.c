@@ -47,18 +47,18 @@ static void subtree_free(struct space *space, pte_t entry, unsigned level)
                 for (unsigned i = 0; i < 512; i++)
                         if ((table[i] & 3) == 3)
                                 subtree_free(space, table[i], level + 1);
-        kmem_free(space->object.owner, table);
-        space->tables--;
+        kmem_table_free(space->object.owner, &space->tables, table);
 }
 
 void table_drop(struct space *space, pte_t *entry, unsigned level)
 {
-        struct tlb_batch tlb = {.space = space, .n = TLB_BATCH, .all = true};
+        struct tlb_batch tlb;
         pte_t old = *entry;
 
         if (!(old & PTE_VALID))
                 return;
         WRITE_ONCE(*entry, 0);
+        tlb_all(&tlb, space);
         tlb_finish(&tlb); /* leaves below, and the walk caches' copies of the tables */
         if (level < 3 && (old & PTE_TABLE))
                 subtree_free(space, old, level);
@@ -67,25 +67,17 @@ void table_drop(struct space *space, pte_t *entry, unsigned level)
 /* Lock held. */
 static void clear_locked(struct space *space)
 {
-        struct tlb_batch tlb = {.space = space, .n = TLB_BATCH, .all = true};
+        struct tlb_batch tlb;
         pte_t *root = table_at(space->root);
-        bool any = false;
 
-        for (unsigned i = 0; i < 512; i++) {
-                if ((root[i] & PTE_VALID) && root[i] != kernel_l0_entry) {
-                        WRITE_ONCE(root[i], root[i] & ~PTE_VALID); /* keeps the address */
-                        any = true;
-                }
-        }
-        if (!any)
+        if (!space->tables.n)
                 return;
+        for (unsigned i = 0; i < 512; i++)
+                if (root[i] && root[i] != kernel_l0_entry)
+                        WRITE_ONCE(root[i], 0);
+        tlb_all(&tlb, space);
         tlb_finish(&tlb); /* after this the tables are ours alone */
-        for (unsigned i = 0; i < 512; i++) {
-                if (root[i] && root[i] != kernel_l0_entry) {
-                        subtree_free(space, root[i], 0);
-                        root[i] = 0;
-                }
-        }
+        kmem_tables_free(space->object.owner, &space->tables);
 }
 
 void space_clear(struct space *space)
@@ -103,9 +95,9 @@ bool space_reclaim(struct space *keep)
 {
         for (struct space *s = keep->next ? keep->next : all_spaces; s != keep;
              s = s->next ? s->next : all_spaces) {
-                if (s->object.owner != keep->object.owner || s->own || s->tables < 2)
+                if (s->object.owner != keep->object.owner || s->own || s->tables.n < 2)
                         continue;
-                if (__atomic_exchange_n(&s->lock.held, 1, __ATOMIC_ACQUIRE))
+                if (!spin_try(&s->lock))
                         continue;
                 clear_locked(s);
                 spin_unlock(&s->lock);
@@ -138,8 +130,11 @@ void space_free(struct space *space)
                                     CONTAINER(o, struct thread, object)->process == space)
                                         CONTAINER(o, struct thread, object)->process = NULL;
         }
-        space_clear(space);
+        /* No core has its root, and no translation is left: so nobody walks the tables. */
         asid_free(space);
+        if (space->own) /* cached under the ASIDs of its processes, too */
+                tlb_flush_all();
+        kmem_tables_free(space->object.owner, &space->tables);
         if (space->prev)
                 space->prev->next = space->next;
         else
@@ -159,10 +154,9 @@ pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
                         void *new;
                         if (!make)
                                 return NULL;
-                        while (!(new = kmem_alloc(space->object.owner)))
+                        while (!(new = kmem_table(space->object.owner, &space->tables)))
                                 if (!space_reclaim(space))
                                         return NULL;
-                        space->tables++;
                         /* Zeros first: a walker on another core may follow at once. */
                         cpu_store_barrier();
                         WRITE_ONCE(*entry, virt_to_phys(new) | PTE_TABLE | PTE_VALID);
@@ -226,8 +220,7 @@ bool space_allows(struct space *space, vaddr_t va, unsigned access)
 
 pte_t leaf_make(paddr_t pa, unsigned level, unsigned access, unsigned attr)
 {
-        return pa | PTE_VALID | (level == 3 ? PTE_TABLE : 0) | PTE_ATTR(attr) | PTE_USER |
-               PTE_SH_INNER | PTE_AF | PTE_NG | PTE_PXN | (access & ACCESS_WRITE ? 0 : PTE_RO) |
+        return pa | leaf_base(level, attr) | (access & ACCESS_WRITE ? 0 : PTE_RO) |
                (access & ACCESS_EXEC ? 0 : PTE_UXN);
 }
 

@@ -13,55 +13,89 @@
 #include "space.h"
 #include "sys.h"
 
+/*
+ * What one holding of a space's lock remembers: the region found last, which as a rule is all
+ * of the server's memory. If it is taken away meanwhile, that does no harm: whoever takes it
+ * walks this space when it gets the lock.
+ */
+struct sync {
+        struct space *space;
+        struct region region; /* normal memory; empty at first */
+        struct tlb_batch tlb;
+};
+
+static void sync_begin(struct sync *s, struct space *space)
+{
+        spin_lock(&space->lock);
+        s->space = space;
+        s->region.start = s->region.end = 0;
+        tlb_begin(&s->tlb, space);
+}
+
+static void sync_end(struct sync *s)
+{
+        tlb_finish(&s->tlb);
+        spin_unlock(&s->space->lock);
+}
+
+static inline bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
+{
+        if (LIKELY(pa >= s->region.start && pa + size <= s->region.end &&
+                   !(rights & ~s->region.rights)))
+                return true;
+        return region_copy(&s->space->task->regions, pa, pa + size, rights,
+                           rights & REGION_DEVICE ? NULL : &s->region);
+}
+
 /* A leaf of the server's, as we would install it; 0 if not present or not allowed. */
-static pte_t leaf_convert(struct space *space, pte_t guest, unsigned level,
-                          enum ouzel_error *error)
+static inline pte_t leaf_convert(struct sync *s, pte_t guest, unsigned level,
+                                 enum ouzel_error *error)
 {
         unsigned attr = PTE_ATTR_OF(guest);
+        bool own = s->space->own;
         uint64_t size = LEVEL_SIZE(level);
         paddr_t pa = guest & PTE_ADDRESS & ~(size - 1);
-        unsigned access = ACCESS_READ | (guest & PTE_RO ? 0 : ACCESS_WRITE);
-        uint32_t type = attr == ATTR_DEVICE || attr == ATTR_DEVICE_NGNRNE ? REGION_DEVICE : 0;
-        bool wx;
+        uint64_t never = own ? (guest & PTE_PXN) << 1 : guest & PTE_UXN; /* as PTE_UXN */
+        uint32_t rights = ACCESS_READ | (guest & PTE_RO ? 0 : ACCESS_WRITE) |
+                          (never ? 0 : ACCESS_EXEC);
 
         if (!(guest & PTE_AF))
                 return 0; /* old: the server wants to see the access */
-        if (space->own)
-                access |= guest & PTE_PXN ? 0 : ACCESS_EXEC;
-        else if (!(guest & PTE_USER))
+        if (!own && !(guest & PTE_USER))
                 return 0; /* nobody at EL0 may */
-        else
-                access |= guest & PTE_UXN ? 0 : ACCESS_EXEC;
-        wx = (access & (ACCESS_WRITE | ACCESS_EXEC)) == (ACCESS_WRITE | ACCESS_EXEC);
-        if (wx && space->own) {
-                *error = E_WX;
-                return 0;
+        if (UNLIKELY((rights & (ACCESS_WRITE | ACCESS_EXEC)) == (ACCESS_WRITE | ACCESS_EXEC))) {
+                if (own) {
+                        *error = E_WX;
+                        return 0;
+                }
+                rights |= REGION_WX;
         }
-        if (attr > ATTR_DEVICE || (type && (access & ACCESS_EXEC))) {
-                *error = E_TYPE;
-                return 0;
+        if (UNLIKELY(attr >= ATTR_DEVICE_NGNRNE)) {
+                if (attr > ATTR_DEVICE || !never) {
+                        *error = E_TYPE;
+                        return 0;
+                }
+                rights |= REGION_DEVICE;
         }
-        if (!region_find(&space->task->regions, pa, pa + size,
-                         access | type | (wx ? REGION_WX : 0))) {
+        if (!owned(s, pa, size, rights)) {
                 *error = E_OWNER;
                 return 0;
         }
-        return leaf_make(pa, level, access, attr);
+        return pa | never | (guest & PTE_RO) | leaf_base(level, attr);
 }
 
 /* The server's table page, if it owns it. */
-static const pte_t *guest_table(struct space *space, paddr_t pa)
+static inline const pte_t *guest_table(struct sync *s, paddr_t pa)
 {
         pa &= PTE_ADDRESS;
-        return region_find(&space->task->regions, pa, pa + PAGE_SIZE, ACCESS_READ)
-                       ? phys_to_virt(pa) : NULL;
+        return owned(s, pa, PAGE_SIZE, ACCESS_READ) ? phys_to_virt(pa) : NULL;
 }
 
 /* Unmap [va, end) of what one entry at `level` covers. Blocks that are cut go whole. */
-static void unmap_span(struct space *space, vaddr_t va, vaddr_t end, struct tlb_batch *tlb)
+static void unmap_span(struct sync *s, vaddr_t va, vaddr_t end)
 {
         while (va < end) {
-                pte_t *table = table_at(space->root);
+                pte_t *table = table_at(s->space->root);
                 unsigned level = 0;
                 pte_t entry;
 
@@ -70,14 +104,14 @@ static void unmap_span(struct space *space, vaddr_t va, vaddr_t end, struct tlb_
                         if (level == 3 || (entry & 3) != 3)
                                 break;
                         if (!(va & (LEVEL_SIZE(level) - 1)) && end - va >= LEVEL_SIZE(level)) {
-                                table_drop(space, &table[LEVEL_INDEX(va, level)], level);
+                                table_drop(s->space, &table[LEVEL_INDEX(va, level)], level);
                                 entry = 0;
                                 break;
                         }
                         table = table_at(entry);
                 }
                 if (entry & PTE_VALID)
-                        pte_change(&table[LEVEL_INDEX(va, level)], 0, va, tlb);
+                        pte_change(&table[LEVEL_INDEX(va, level)], 0, va, &s->tlb);
                 vaddr_t next = (va & ~(LEVEL_SIZE(level) - 1)) + LEVEL_SIZE(level);
                 if (next < va)
                         return; /* the end of the address space */
@@ -95,63 +129,74 @@ static void reject(struct space *space, vaddr_t va, enum ouzel_error error)
         }
 }
 
-/* A run of entries of one last-level table. */
-static void sync_pages(struct space *space, const pte_t *guest, vaddr_t va, unsigned count,
-                       struct tlb_batch *tlb)
+/* Our last-level table over va; else NULL, and whether a larger leaf is there. */
+static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 {
-        pte_t *shadow = space_entry(space, va, 3, false);
-        enum ouzel_error error = E_OK;
-        const pte_t *g = &guest[LEVEL_INDEX(va, 3)];
-        bool block = false;
+        pte_t *table = table_at(space->root);
 
-        if (shadow) { /* it may be a block, where the server now has pages */
-                unsigned level = 3;
-                block = space_lookup(space, va, &level) && level < 3;
-                if (block)
-                        unmap_span(space, va, va + PAGE_SIZE, tlb);
+        for (unsigned level = 0; level < 3; level++) {
+                pte_t entry = table[LEVEL_INDEX(va, level)];
+                if ((entry & 3) != 3) {
+                        *block = entry & PTE_VALID;
+                        return NULL;
+                }
+                table = table_at(entry);
         }
-        if (!shadow || block)
-                shadow = NULL;
+        return table;
+}
+
+/* A run of entries of one last-level table. */
+static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned count)
+{
+        enum ouzel_error error = E_OK;
+        bool block = false;
+        pte_t *shadow = shadow_table(s->space, va, &block);
+
+        if (block) /* where the server now has pages */
+                unmap_span(s, va, va + PAGE_SIZE);
+        guest += LEVEL_INDEX(va, 3);
+        if (shadow)
+                shadow += LEVEL_INDEX(va, 3);
         for (unsigned i = 0; i < count; i++, va += PAGE_SIZE) {
-                pte_t entry = READ_ONCE(g[i]), leaf = 0;
+                pte_t entry = READ_ONCE(guest[i]), leaf = 0;
                 if ((entry & 3) == 3) {
-                        leaf = leaf_convert(space, entry, 3, &error);
-                        if (error) {
-                                reject(space, va, error);
+                        leaf = leaf_convert(s, entry, 3, &error);
+                        if (UNLIKELY(error)) {
+                                reject(s->space, va, error);
                                 error = E_OK;
                         }
                 }
                 if (!shadow) {
                         if (!leaf)
                                 continue;
-                        shadow = space_entry(space, va, 3, true);
+                        shadow = space_entry(s->space, va, 3, true);
                         if (!shadow) {
-                                reject(space, va, E_QUOTA);
+                                reject(s->space, va, E_QUOTA);
                                 return;
                         }
                         shadow -= i;
                 }
-                pte_change(&shadow[i], leaf, va, tlb);
+                pte_change(&shadow[i], leaf, va, &s->tlb);
         }
 }
 
-static void sync_block(struct space *space, pte_t guest, vaddr_t va, unsigned level,
-                       struct tlb_batch *tlb)
+static void sync_block(struct sync *s, pte_t guest, vaddr_t va, unsigned level)
 {
+        struct space *space = s->space;
         vaddr_t base = va & ~(LEVEL_SIZE(level) - 1);
         enum ouzel_error error = E_OK;
-        pte_t leaf = leaf_convert(space, guest, level, &error);
+        pte_t leaf = leaf_convert(s, guest, level, &error);
         pte_t *entry;
 
         if (error)
                 reject(space, va, error);
         if (!leaf) {
-                unmap_span(space, base, base + LEVEL_SIZE(level), tlb);
+                unmap_span(s, base, base + LEVEL_SIZE(level));
                 return;
         }
         entry = space_entry(space, base, level, true);
         if (!entry) { /* no memory, or a larger block is in the way */
-                unmap_span(space, base, base + PAGE_SIZE, tlb);
+                unmap_span(s, base, base + PAGE_SIZE);
                 entry = space_entry(space, base, level, true);
         }
         if (!entry) {
@@ -160,14 +205,14 @@ static void sync_block(struct space *space, pte_t guest, vaddr_t va, unsigned le
         }
         if ((*entry & 3) == 3)
                 table_drop(space, entry, level); /* pages become a block */
-        pte_change(entry, leaf, base, tlb);
+        pte_change(entry, leaf, base, &s->tlb);
 }
 
-/* Lock held. The last translations go when tlb_finish was called. */
-static void sync_span(struct space *space, vaddr_t va, vaddr_t last, struct tlb_batch *tlb)
+/* The last translations go at sync_end. */
+static void sync_span(struct sync *s, vaddr_t va, vaddr_t last)
 {
         for (;;) {
-                const pte_t *table = guest_table(space, space->guest);
+                const pte_t *table = guest_table(s, s->space->guest);
                 unsigned level = 0;
                 pte_t entry = 0;
 
@@ -175,7 +220,7 @@ static void sync_span(struct space *space, vaddr_t va, vaddr_t last, struct tlb_
                         entry = READ_ONCE(table[LEVEL_INDEX(va, level)]);
                         if (level == 3 || (entry & 3) != 3)
                                 break;
-                        const pte_t *next = guest_table(space, entry);
+                        const pte_t *next = guest_table(s, entry);
                         if (level == 2 && next) {
                                 table = next;
                                 level = 3;
@@ -187,11 +232,11 @@ static void sync_span(struct space *space, vaddr_t va, vaddr_t last, struct tlb_
                 if (end > last)
                         end = last;
                 if (level == 3 && table)
-                        sync_pages(space, table, va, ((end - va) >> PAGE_SHIFT) + 1, tlb);
+                        sync_pages(s, table, va, ((end - va) >> PAGE_SHIFT) + 1);
                 else if (table && level && (entry & 3) == 1)
-                        sync_block(space, entry, va, level, tlb);
+                        sync_block(s, entry, va, level);
                 else
-                        unmap_span(space, va, end + 1 ? end + 1 : end, tlb);
+                        unmap_span(s, va, end + 1 ? end + 1 : end);
                 if (end >= last)
                         return;
                 va = end + 1;
@@ -206,18 +251,26 @@ static bool sync_allowed(struct space *space, vaddr_t va, uint64_t pages)
 
 enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
 {
-        struct tlb_batch tlb = {.space = space};
+        struct sync s;
 
         if (!sync_allowed(space, va, pages))
                 return E_RANGE;
         if (!space->guest)
                 return E_STATE;
-        spin_lock(&space->lock);
-        if (!space->dead)
-                sync_span(space, va, va + (pages << PAGE_SHIFT) - 1, &tlb);
-        tlb_finish(&tlb);
-        spin_unlock(&space->lock);
+        sync_begin(&s, space);
+        sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
+        sync_end(&s);
         return E_OK;
+}
+
+/* The space that an element names, if the range is one that it may have. */
+static inline struct space *element_space(struct task *task, uint64_t claim, vaddr_t va)
+{
+        enum ouzel_error error;
+        struct cap *cap = cap_find(task, (uint32_t)claim, CAP_SPACE, RIGHT_MANAGE, &error);
+        struct space *space = cap ? CONTAINER(cap->object, struct space, object) : NULL;
+
+        return space && space->guest && sync_allowed(space, va, claim >> 32) ? space : NULL;
 }
 
 /*
@@ -228,14 +281,14 @@ enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
 void sync_drain(struct thread *t)
 {
         struct vcpu_block *block = t->block;
-        struct space *space = NULL;
-        struct tlb_batch tlb = {0};
+        struct sync s;
         uint32_t head, tail;
 
+        s.space = NULL;
         spin_lock(&t->drain_lock);
         head = block->sync_head;
         tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);
-        if (tail - head > SYNC_RING)
+        if (UNLIKELY(tail - head > SYNC_RING))
                 head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
         for (; head != tail; head++) {
                 struct vcpu_sync *e = &block->ring[head % SYNC_RING];
@@ -243,30 +296,20 @@ void sync_drain(struct thread *t)
                  * it wrote to its table before the last extension is read below. */
                 uint64_t claim = __atomic_exchange_n(&e->claim, 0, __ATOMIC_ACQ_REL);
                 vaddr_t va = READ_ONCE(e->va);
-                uint32_t slot = (uint32_t)claim, pages = claim >> 32;
-                enum ouzel_error error;
-                struct cap *cap = cap_find(t->task, slot, CAP_SPACE, RIGHT_MANAGE, &error);
-                struct space *s = cap ? CONTAINER(cap->object, struct space, object) : NULL;
+                struct space *space = element_space(t->task, claim, va);
 
                 COUNT(sync);
-                if (!s || !s->guest || !sync_allowed(s, va, pages))
+                if (UNLIKELY(!space))
                         continue;
-                if (s != space) {
-                        if (space) {
-                                tlb_finish(&tlb);
-                                spin_unlock(&space->lock);
-                        }
-                        space = s;
-                        tlb.space = s;
-                        spin_lock(&space->lock);
+                if (space != s.space) {
+                        if (s.space)
+                                sync_end(&s);
+                        sync_begin(&s, space);
                 }
-                if (!space->dead)
-                        sync_span(space, va, va + ((uint64_t)pages << PAGE_SHIFT) - 1, &tlb);
+                sync_span(&s, va, va + (claim >> 32 << PAGE_SHIFT) - 1);
         }
-        if (space) {
-                tlb_finish(&tlb);
-                spin_unlock(&space->lock);
-        }
+        if (s.space)
+                sync_end(&s);
         __atomic_store_n(&block->sync_head, head, __ATOMIC_RELEASE);
         spin_unlock(&t->drain_lock);
 }
@@ -288,7 +331,7 @@ void sync_drain_task(struct task *task)
 }
 
 /* Every entry of the shadow is what validation makes of the server's. Lock held. */
-static uint64_t check_walk(struct space *space, pte_t *table, unsigned level, vaddr_t base,
+static uint64_t check_walk(struct sync *s, pte_t *table, unsigned level, vaddr_t base,
                            vaddr_t *where)
 {
         uint64_t wrong = 0;
@@ -299,20 +342,20 @@ static uint64_t check_walk(struct space *space, pte_t *table, unsigned level, va
                 if (!(entry & PTE_VALID) || entry == kernel_l0_entry)
                         continue;
                 if (level < 3 && (entry & PTE_TABLE)) {
-                        wrong += check_walk(space, table_at(entry), level + 1, va, where);
+                        wrong += check_walk(s, table_at(entry), level + 1, va, where);
                         continue;
                 }
-                const pte_t *guest = guest_table(space, space->guest);
+                const pte_t *guest = guest_table(s, s->space->guest);
                 enum ouzel_error error = E_OK;
                 pte_t g = 0;
                 for (unsigned l = 0; guest && l <= level; l++) {
                         g = READ_ONCE(guest[LEVEL_INDEX(va, l)]);
                         if (l == level || (g & 3) != 3)
                                 break;
-                        guest = guest_table(space, g);
+                        guest = guest_table(s, g);
                 }
                 bool leaf = guest && (g & 3) == (level == 3 ? 3 : 1);
-                if (!leaf || leaf_convert(space, g, level, &error) != entry) {
+                if (!leaf || leaf_convert(s, g, level, &error) != entry) {
                         if (!wrong)
                                 *where = va;
                         wrong++;
@@ -324,12 +367,13 @@ static uint64_t check_walk(struct space *space, pte_t *table, unsigned level, va
 uint64_t sync_check(struct space *space, vaddr_t *where)
 {
         uint64_t wrong = 0;
+        struct sync s;
 
-        spin_lock(&space->lock);
+        sync_begin(&s, space);
         if (space->guest)
-                wrong = check_walk(space, table_at(space->root), 0,
-                                   space->own ? TASK_VA_START : 0, where);
-        spin_unlock(&space->lock);
+                wrong = check_walk(&s, table_at(space->root), 0, space->own ? TASK_VA_START : 0,
+                                   where);
+        sync_end(&s);
         return wrong;
 }
 
@@ -355,7 +399,7 @@ struct result SYS4(space_sync, slot, va, pages, root)
                 return ERROR(E_RIGHTS); /* the table is in the owner's memory */
         if (!sync_allowed(space, va, pages))
                 return ERROR(E_RANGE);
-        if (root && !guest_table(space, root))
+        if (root && !region_find(&space->task->regions, root, root + PAGE_SIZE, ACCESS_READ))
                 return ERROR(E_OWNER);
         if (root)
                 space->guest = root;

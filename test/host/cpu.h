@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MACHINE_RAM 0x40000000ul
 #define MACHINE_RAM_SIZE (64ul << 20)
@@ -22,6 +23,7 @@ static inline struct cpu *this_cpu(void) { return machine_cpu; }
 void cpu_relax(void); /* the other cores take their interrupts */
 void cpu_wait(void);  /* nothing to do: back to machine_schedule() */
 static inline void cpu_store_barrier(void) {}
+static inline void cpu_page_zero(void *page) { memset(page, 0, 4096); }
 static inline void cpu_single_step(bool) {}
 uint64_t cpu_esr(void), cpu_far(void), cpu_ttbr1(void);
 void cpu_set_ttbr1(uint64_t ttbr1);

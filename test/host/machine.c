@@ -88,10 +88,9 @@ void tlb_flush_asids(uint32_t asid)
         machine_asid_flushes++;
         machine_flushed_asid = asid;
 }
-void pte_change(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
+void pte_replace(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
 {
-        if (*p & PTE_VALID)
-                tlb_add(tlb, va);
+        tlb_add(tlb, va);
         *p = new;
 }
 uint64_t cpu_ttbr1(void) { return machine_ttbr1[machine_cpu->id]; }

@@ -56,17 +56,10 @@ void tlb_flush_asids(uint32_t asid)
         COUNT_N(dsb, 2);
 }
 
-void pte_change(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
+void pte_replace(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
 {
         pte_t old = *p;
 
-        if (old == new)
-                return;
-        if (!(old & PTE_VALID)) {
-                WRITE_ONCE(*p, new);
-                tlb->added = true;
-                return;
-        }
         tlb_add(tlb, va);
         if ((new & PTE_VALID) && ((old ^ new) & ~PTE_MUTABLE)) {
                 WRITE_ONCE(*p, 0); /* break ... */

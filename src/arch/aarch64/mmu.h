@@ -41,6 +41,18 @@ struct tlb_batch {
         bool all, added;
         vaddr_t va[TLB_BATCH];
 };
+static inline void tlb_begin(struct tlb_batch *tlb, struct space *space)
+{
+        tlb->space = space;
+        tlb->n = 0;
+        tlb->all = tlb->added = false;
+}
+static inline void tlb_all(struct tlb_batch *tlb, struct space *space) /* everything of it */
+{
+        tlb_begin(tlb, space);
+        tlb->n = TLB_BATCH;
+        tlb->all = true;
+}
 static inline void tlb_add(struct tlb_batch *tlb, vaddr_t va)
 {
         if (tlb->n == TLB_BATCH)
@@ -53,7 +65,26 @@ void tlb_flush_all(void);
 void tlb_flush_asids(uint32_t asid); /* a pair: asid and asid + 1 */
 
 /* Change a leaf entry as the architecture demands; the batch gets what must be flushed. */
-void pte_change(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb);
+void pte_replace(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb); /* a valid one */
+static inline void pte_change(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
+{
+        pte_t old = *p;
+
+        if (old & PTE_VALID) {
+                if (old != new)
+                        pte_replace(p, new, va, tlb);
+        } else if (new) {
+                *(volatile pte_t *)p = new;
+                tlb->added = true;
+        }
+}
+
+/* What every leaf of ours has, but for address, PTE_RO and PTE_UXN. */
+static inline pte_t leaf_base(unsigned level, unsigned attr)
+{
+        return PTE_VALID | (level == 3 ? PTE_TABLE : 0) | PTE_ATTR(attr) | PTE_USER |
+               PTE_SH_INNER | PTE_AF | PTE_NG | PTE_PXN;
+}
 
 /* Both roots of this core. ASID 0 is never a space's. */
 void mmu_switch(uint64_t ttbr0, uint64_t ttbr1);
