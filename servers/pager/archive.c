@@ -67,7 +67,7 @@ uint32_t archive_sum(const uint8_t *data, size_t size)
                 uint64_t lanes = 0;
                 for (unsigned n = 0; n < 128 && size >= 8; n++, data += 8, size -= 8) {
                         uint64_t w;
-                        memcpy(&w, data, 8);
+                        __builtin_memcpy(&w, data, 8); /* one load, also when freestanding */
                         lanes += (w & 0x00ff00ff00ff00ff) + (w >> 8 & 0x00ff00ff00ff00ff);
                 }
                 sum += (uint32_t)((lanes & 0xffff) + (lanes >> 16 & 0xffff) +
