@@ -1,26 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "region.h"
 
-#include <ouzel/abi.h>
 #include <stddef.h>
 
+/*@ requires \valid_read(r);
+  @ assigns \nothing;
+  @ ensures \result <==> holds(r, start, end, rights);
+  @*/
 static bool region_holds(const struct region *r, uint64_t start, uint64_t end, uint32_t rights)
 {
         return start >= r->start && end <= r->end && (rights & ~r->rights) == 0 &&
                ((rights ^ r->rights) & REGION_DEVICE) == 0;
 }
 
-static const struct region *region_search(struct region_set *set, uint64_t start, uint64_t end,
+/*@ requires readable(regions);
+  @ assigns regions->hint;
+  @ ensures start < end ==> (\result != \null <==> owned(regions, start, end, rights));
+  @*/
+static const struct region *region_search(struct region_set *regions, uint64_t start, uint64_t end,
                                           uint32_t rights)
 {
-        uint32_t hint = set->hint, n = set->n;
+        uint32_t hint = regions->hint, n = regions->n;
 
-        if (hint < n && region_holds(&set->r[hint], start, end, rights))
-                return &set->r[hint];
+        if (hint < n && region_holds(&regions->r[hint], start, end, rights))
+                return &regions->r[hint];
+        /*@ loop invariant 0 <= i <= n;
+          @ loop invariant \forall integer k; 0 <= k < i ==>
+          @   !holds_nth(regions, k, start, end, rights);
+          @ loop assigns i;
+          @ loop variant n - i;
+          @*/
         for (uint32_t i = 0; i < n; i++) {
-                if (region_holds(&set->r[i], start, end, rights)) {
-                        set->hint = i;
-                        return &set->r[i];
+                if (region_holds(&regions->r[i], start, end, rights)) {
+                        regions->hint = i;
+                        return &regions->r[i];
                 }
         }
         return NULL;

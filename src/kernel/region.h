@@ -12,6 +12,7 @@
 #ifndef REGION_H
 #define REGION_H
 
+#include <ouzel/abi.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,9 +32,27 @@ struct region_set {
         uint32_t version; /* odd while it is being changed */
 };
 
+/*@ predicate holds(struct region *r, integer start, integer end, uint32_t rights) =
+  @   r->start <= start && end <= r->end && (rights & (uint32_t)~r->rights) == 0 &&
+  @   ((rights ^ r->rights) & REGION_DEVICE) == 0;
+  @ predicate holds_nth(struct region_set *regions, integer i, integer start, integer end,
+  @                     uint32_t rights) = holds(&regions->r[i], start, end, rights);
+  @ predicate owned(struct region_set *regions, integer start, integer end,
+  @                 uint32_t rights) =
+  @   start < end && \exists integer i; 0 <= i < regions->n &&
+  @   holds_nth(regions, i, start, end, rights);
+  @ predicate readable(struct region_set *regions) =
+  @   \valid(regions) && \valid_read(regions->r + (0 .. regions->n - 1)) &&
+  @   \separated(regions, regions->r + (0 .. regions->n - 1));
+  @*/
+
 /* One region that holds all of [start, end) with at least these rights, of exactly this
  * memory type (REGION_DEVICE in rights); NULL if there is none. */
-const struct region *region_find(struct region_set *set, uint64_t start, uint64_t end,
+/*@ requires readable(regions);
+  @ assigns regions->hint;
+  @ ensures \result != \null <==> owned(regions, start, end, rights);
+  @*/
+const struct region *region_find(struct region_set *regions, uint64_t start, uint64_t end,
                                  uint32_t rights);
 /* The same for who holds no lock: whether there is one, and a copy of it (copy may be NULL). */
 bool region_copy(struct region_set *set, uint64_t start, uint64_t end, uint32_t rights,

@@ -3,10 +3,9 @@
 
 bool va_allowed(uint64_t va, uint64_t size, bool own)
 {
-        uint64_t last = va + size - 1;
-
-        if (!size || last < va)
+        if (!size || size - 1 > UINT64_MAX - va)
                 return false;
+        uint64_t last = va + (size - 1);
         if (!own)
                 return last < PROCESS_VA_END;
         return va >= TASK_VA_START && (last < KERNEL_SLOT_VA || va >= KERNEL_SLOT_END);
@@ -16,15 +15,15 @@ enum ouzel_error validate(struct region_set *regions, const struct mapping *m)
 {
         uint32_t access = m->flags & ACCESS_ALL;
         uint32_t device = m->flags & MAP_DEVICE ? REGION_DEVICE : 0;
-        bool wx = (access & (ACCESS_WRITE | ACCESS_EXEC)) == (ACCESS_WRITE | ACCESS_EXEC);
+        bool wx = (access & ACCESS_WRITE) && (access & ACCESS_EXEC);
 
         if (m->page != 1ul << 12 && m->page != 1ul << 21 && m->page != 1ul << 30)
                 return E_INVALID;
-        if ((m->va | m->pa | m->size) & (m->page - 1))
+        if ((m->va & (m->page - 1)) || (m->pa & (m->page - 1)) || (m->size & (m->page - 1)))
                 return E_ALIGN;
         if (!va_allowed(m->va, m->size, m->own))
                 return E_RANGE;
-        if (m->pa + m->size < m->pa || m->pa + m->size > 1ul << 48)
+        if (m->size > 1ul << 48 || m->pa > (1ul << 48) - m->size)
                 return E_RANGE;
         if (!(access & ACCESS_READ) ||
             (m->flags & ~(uint32_t)(ACCESS_ALL | MAP_DEVICE | MAP_NONCACHED)))

@@ -21,6 +21,8 @@ commands:
   bench linux   what Linux costs on Ouzel, against native Linux, row by row
   image    make the boot image, and say where it is
   debug    QEMU stopped at its first instruction, with gdb attached
+  fuzz     feed the validator and the pager's parsers with inputs that libFuzzer finds
+  prove    prove the validator's contracts for every input (Frama-C)
   clean    remove what was built (--all: Linux and Debian, too)
   help     this text; './ouzel COMMAND --help' says more
 
@@ -128,6 +130,15 @@ def parser():
             "see docs/debugging.md.", hardware, system, compiled)
     debug.add_argument("--execute", action="append", metavar="COMMAND",
                        help="run this gdb command and end; repeatable")
+    fuzz = command("fuzz", "Feed the validator, the manifest's parser and the archive's reader with "
+                   "inputs that libFuzzer finds. What it learns stays in build/fuzz/corpus.")
+    fuzz.add_argument("targets", nargs="*", metavar="TARGET", help="only these (default: all)")
+    fuzz.add_argument("--seconds", type=int, default=60, metavar="N",
+                      help="how long for each (default 60)")
+    prove = command("prove", "Prove with Frama-C's WP that the validator does what its contracts "
+                    "say (src/kernel/validate.h), for every input.")
+    prove.add_argument("--seconds", type=int, default=60, metavar="N",
+                       help="how long a prover may take for one goal (default 60)")
     clean = command("clean", "Remove what was built.")
     clean.add_argument("--all", action="store_true",
                        help="also Linux, downloaded packages and Debian root file systems")
@@ -238,6 +249,16 @@ def debug(args):
     import debugging
     packages.ensure(packages.DEBUGGING)
     return debugging.run(make_machine(args), args)
+
+
+def fuzz(args):
+    import fuzzing
+    return fuzzing.run(args.targets, args.seconds)
+
+
+def prove(args):
+    import proving
+    return proving.run(args.seconds)
 
 
 def clean(args):

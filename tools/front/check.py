@@ -81,6 +81,14 @@ def ctest(count, preset, only, full):
     say(f"{preset}: tests took {time.monotonic() - start:.0f} s")
 
 
+def fuzz(count):
+    """A few seconds of each target: that they build, and find nothing at once."""
+    import fuzzing
+    if attempt(count, "build fuzzers", lambda: fuzzing.prepare() or True):
+        for target in fuzzing.TARGETS:
+            count.add(f"fuzz: {target}", fuzzing.one(target, 5))
+
+
 def run(full=False, only=None):
     packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.CLANG,
                     packages.TESTING)
@@ -88,6 +96,8 @@ def run(full=False, only=None):
     # The short ones first, so that what is quickly broken is quickly said.
     if attempt(count, "build host tests", build.host):
         ctest(count, "host", only, full)
+    if full and not only:
+        fuzz(count)
     attempt(count, "build with clang", lambda: build.cross("clang"))
     if attempt(count, "build with gcc", build.cross):
         attempt(count, "build Linux image", lambda: build.image("linux"))

@@ -33,6 +33,11 @@ RUNNING = {"qemu-system-arm": "the machine"}
 CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools"}
 TESTING = {"libcmocka-dev": "host tests", "libc6-dev-arm64-cross": "test programs for Linux",
            "device-tree-compiler": "device trees that lack something, to boot with"}
+FUZZING = {"libclang-rt-dev": "libFuzzer"}
+PROVING = {
+    "frama-c-base": "proves the validator's contracts", "gcc": "preprocesses for it",
+    "why3": "calls the provers", "z3": "a prover", "cvc4": "a prover",
+}
 DEBUGGING = {"gdb-multiarch": "the debugger"}
 DEBIAN_ROOT = {
     "mmdebstrap": "makes a Debian root file system",
