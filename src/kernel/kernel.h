@@ -329,7 +329,7 @@ static inline void thread_block(struct thread *t, enum ouzel_state state) /* the
 void thread_slow(struct thread *t, unsigned set, unsigned clear); /* its SLOW_* and rank */
 void thread_cancel(struct thread *t, enum ouzel_error error); /* out of any queue */
 void thread_halt(struct thread *t);    /* stop it on whatever core; big lock held */
-void thread_free(struct thread *t);
+void vcpu_end(struct thread *t);
 struct thread *thread_new(struct task *owner, struct task *task, struct endpoint *fault_endpoint,
                           uint64_t fault_badge, unsigned prio, struct cpu *cpu, paddr_t buffer,
                           enum ouzel_error *error);

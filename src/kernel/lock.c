@@ -4,7 +4,8 @@
  *
  * The kernel runs with interrupts masked, so a core that spins can't take an IPI. Everyone
  * who waits for the big lock therefore serves cross calls while waiting; that is safe as
- * the big lock is always taken before anything is looked up.
+ * the big lock is always taken before anything is looked up or changed. If the waiting thread
+ * itself is stopped by such a call, its system call ends there.
  */
 #include "kernel.h"
 
@@ -27,9 +28,15 @@ uint32_t cross_todo;
 
 void big_lock(void)
 {
+        const struct thread *self = current();
+
         while (__atomic_exchange_n(&big.held, 1, __ATOMIC_ACQUIRE))
                 while (READ_ONCE(big.held))
                         cross_poll();
+        if (current() != self) { /* it was stopped while it waited, and is perhaps no more */
+                big_unlock();
+                abandon();
+        }
 }
 
 void big_unlock(void)

@@ -135,6 +135,8 @@ void sys_notify_wait(struct thread *self)
         self->regs.x[1] = 0;
         if (!error && n->cpu != self->cpu)
                 error = E_RANGE; /* wait on the notification's own core */
+        else if (!error && self->vcpu)
+                error = E_STATE; /* its timer is its block's: vcpu_wait */
         self->regs.x[0] = error;
         if (error)
                 return;

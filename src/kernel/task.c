@@ -86,7 +86,7 @@ static void regions_settle(void)
                                                ACCESS_READ | ACCESS_WRITE)) {
                                 thread_halt(thread);
                                 thread->buffer = 0;
-                                thread->block = NULL;
+                                vcpu_end(thread);
                         }
                 }
         }
@@ -172,7 +172,7 @@ void object_destroy(struct object *object)
         case CAP_THREAD:
                 thread_halt(CONTAINER(object, struct thread, object));
                 quiesce();
-                thread_free(CONTAINER(object, struct thread, object));
+                vcpu_end(CONTAINER(object, struct thread, object));
                 break;
         case CAP_SPACE:
                 quiesce();
@@ -187,8 +187,8 @@ void object_destroy(struct object *object)
                 notification_drop(CONTAINER(object, struct notification, object));
                 break;
         case CAP_IRQ:
-                quiesce();
                 irq_drop(CONTAINER(object, struct irq, object));
+                quiesce(); /* no core is forwarding it any more */
                 break;
         }
         object_free(object);

@@ -13,6 +13,7 @@
 #include "sys.h"
 
 #define SLICE_MS 10
+#define PERIOD_MAX (1ul << 48) /* ticks; so that no deadline overflows */
 
 struct cpu cpus[MAX_CPUS];
 
@@ -352,8 +353,8 @@ static __attribute__((noinline)) struct run schedule_fully(struct cpu *cpu)
         struct thread *t = cpu->current;
 
         do {
-                if (t->budget && t->state == STATE_running)
-                        account(cpu, t);
+                if (t->budget)
+                        account(cpu, t); /* also if it has just begun to wait */
                 if (cpu->resched || t->state != STATE_running || t == &cpu->idle)
                         t = next(cpu, t);
                 if (t->vcpu)
@@ -425,7 +426,8 @@ struct thread *thread_new(struct task *owner, struct task *task, struct endpoint
 /* Take a thread that waits or is ready out of what it is in; on its custody core. */
 void thread_cancel(struct thread *t, enum ouzel_error error)
 {
-        timer_remove(&t->timeout);
+        if (t->cpu == this_cpu()) /* else it is a vCPU's deadline: the caller's timers_off */
+                timer_remove(&t->timeout);
         if (t->state == STATE_ready)
                 ready_remove(this_cpu(), t);
         ipc_detach(t);
@@ -452,8 +454,10 @@ static void halt_here(void *argument)
                 t->caller = NULL;
                 ipc_dead(caller);
         }
-        if (t == this_cpu()->current)
+        if (t == this_cpu()->current) { /* what it was doing here is off: see big_lock */
+                this_cpu()->current = &this_cpu()->idle;
                 this_cpu()->resched = 1;
+        }
         halt->done = true;
 }
 
@@ -478,17 +482,25 @@ void thread_halt(struct thread *t)
         cross_call(t->cpu, timers_off, t); /* FP registers too: it may move */
 }
 
-void thread_free(struct thread *t)
+/* It is stopped, and an ordinary thread from now on. */
+void vcpu_end(struct thread *t)
 {
-        for (unsigned i = 0; i < 64; i++)
+        for (unsigned i = 0; i < 64; i++) {
                 if (t->irqs[i])
                         t->irqs[i]->vcpu = NULL;
+                t->irqs[i] = NULL;
+        }
         for (unsigned i = 0; i < MAX_CPUS; i++)
                 if (t->task->vcpus[i] == t)
                         t->task->vcpus[i] = NULL;
         if (t->process)
                 __atomic_fetch_sub(&t->process->users, 1, __ATOMIC_RELAXED);
+        t->process = NULL;
+        t->vcpu = t->stepping = false;
+        thread_slow(t, 0, SLOW_VCPU);
         quiesce(); /* nobody is draining its ring, or signalling it, any more */
+        t->block = NULL;
+        t->block_va = 0;
 }
 
 /* ---- system calls --------------------------------------------------------------------------- */
@@ -619,6 +631,7 @@ void sys_thread_set(struct thread *self)
                 else if (set.prio > self->prio)
                         error = E_RIGHTS;
                 else if (set.budget > set.period || (set.period && !set.budget) ||
+                         set.period > PERIOD_MAX ||
                          (set.budget && set.budget < timer_hz() / 100000))
                         error = E_INVALID; /* at least 10 us, at most the whole period */
                 else if (set.t->cpu != &cpus[core] && set.t->state != STATE_stopped)

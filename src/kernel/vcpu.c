@@ -306,10 +306,8 @@ struct result SYS3(vcpu_enable, slot, block_va, vectors)
                 thread_slow(t, SLOW_VCPU, 0);
                 t->vcpu = true;
                 self->vcpus[i] = t;
-                if (t == current()) {
-                        vcpu_switch_in(t);
-                        this_cpu()->resched = 1; /* FP is always on for a vCPU: by schedule() */
-                }
+                if (t == current())
+                        this_cpu()->resched = 1; /* schedule() sets what a vCPU has: TTBRs, FP */
         }
         big_unlock();
         return ERROR(error);

@@ -123,6 +123,13 @@ bool may_access(unsigned task, unsigned core, uint64_t va, unsigned access, stru
 void code_put(uint64_t pa, const uint32_t *instructions, unsigned n);
 #define INSTRUCTION_RET 0xd65f03c0u
 
+/* A device whose interrupt comes when it is told to; it is mapped for as long as the test runs.
+ * False where the machine has none: the test is not applicable. */
+bool irq_source_begin(void);
+void irq_source_fire(void);
+void irq_source_quiet(void);
+#define SLOT_IRQ_SOURCE 64 /* its capability: SLOT_LINE(0) of <ouzel/pager.h> */
+
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 /* A task with our program in it, so that its threads can run our functions and see our data;

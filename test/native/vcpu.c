@@ -570,6 +570,127 @@ TEST(vcpu_timer_fires_at_its_deadline)
         vcpu_test(deadline);
 }
 
+static void device_interrupt(struct vcpu *v)
+{
+        irq_source_fire();
+        EXPECT_EQ(run_from(v, PROGRAM(u_loop)), 0x480);
+        EXPECT_EQ(v->block->irqs, 1ul << 9);
+        EXPECT_EQ(v->block->ipis, 0);
+        v->block->irqs = 0;
+        irq_source_quiet();
+        v->block->eoi = 1ul << 9; /* deactivate: after this it may come again */
+        v->block->work = 1;
+        irq_source_fire();
+        EXPECT_EQ(run_from(v, PROGRAM(u_loop)), 0x480);
+        EXPECT_EQ(v->block->irqs, 1ul << 9);
+        EXPECT_EQ(v->block->work, 0);
+        EXPECT_EQ(v->block->eoi, 0);
+        irq_source_quiet();
+        v->block->eoi = 1ul << 9;
+        v->block->work = 1;
+        run_expect(v, PROGRAM(u_svc), EC_SVC);
+}
+
+TEST(vcpu_gets_interrupt_lines_of_devices)
+{
+        struct vcpu *v = vcpu_make(0, device_interrupt, cores - 1);
+
+        if (!irq_source_begin())
+                return;
+        EXPECT_OK(CALL(vcpu_enable, v->worker->slot, v->block, vcpu_vectors));
+        EXPECT_OK(CALL(irq_bind, SLOT_IRQ_SOURCE, v->worker->slot, 9, 0));
+        unsigned line = slot_new();
+        EXPECT_OK(CALL(irq_create, line, RESULT_OF(kernel_info, 0, INFO_GIC).v2 - 1, 0));
+        EXPECT_E(CALL(irq_bind, line, v->worker->slot, 9, 0), E_BUSY); /* another has the bit */
+        worker_restart(v->worker);
+        worker_join(v->worker);
+}
+
+/* ---- how a vCPU ends ----------------------------------------------------------------------------- */
+
+static void waits_for_notification(struct vcpu *v)
+{
+        v->block->deadline = now() + hz / 100;
+        EXPECT_OK(CALL(vcpu_timer, 0));
+        /* Both would be the thread's one timer: the list of them became a circle. */
+        EXPECT_E(CALL(notify_wait, SLOT_SLEEP, now() + hz / 200), E_STATE);
+        EXPECT_E(CALL(notify_wait, SLOT_SLEEP, 0), E_STATE);
+        EXPECT_OK(CALL(vcpu_wait, 0));
+        EXPECT_EQ(v->block->timer, 1);
+}
+
+TEST(vcpu_does_not_wait_for_notifications)
+{
+        vcpu_test(waits_for_notification);
+}
+
+static unsigned call_endpoint;
+
+static void calls_with_a_deadline(struct vcpu *v)
+{
+        struct message m = {0};
+
+        v->block->deadline = now() + 1000 * hz;
+        EXPECT_OK(CALL(vcpu_timer, 0));
+        ipc_call(call_endpoint, &m);
+}
+
+/* The kernel looked for the timer on the wrong core, and found the end of the world. */
+TEST(vcpu_with_a_deadline_can_be_ended_while_it_calls_another_core)
+{
+        struct message m = {0};
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct vcpu *v = vcpu_make(0, calls_with_a_deadline, cores - 1);
+                call_endpoint = endpoint_new(0);
+                worker_restart(v->worker);
+                wait_state(v->worker->slot, STATE_sending);
+                if (i) {
+                        EXPECT_OK(ipc_recv(call_endpoint, &m));
+                        EXPECT_EQ(state_of(v->worker->slot), STATE_calling);
+                }
+                EXPECT_OK(CALL(cap_delete, v->worker->slot));
+        }
+        sleep_us(1000);
+}
+
+static enum ouzel_error enabled;
+
+static void spins_as_vcpu(uint64_t vcpu)
+{
+        struct vcpu *v = (struct vcpu *)vcpu;
+
+        enabled = CALL(vcpu_enable, v->worker->own_slot, v->block, vcpu_vectors);
+        __atomic_fetch_add(&reached, 1, __ATOMIC_RELEASE);
+        while (!enabled)
+                ;
+}
+
+/* The block was gone, but it still counted as a vCPU: its next start was the kernel's end. */
+TEST(vcpu_that_loses_its_block_is_an_ordinary_thread)
+{
+        struct vcpu *v = &vcpus[0];
+        unsigned task = task_new(32);
+
+        *v = (struct vcpu){.block_pa = frames_new(1)};
+        v->block = frame_va(v->block_pa);
+        EXPECT_OK(CALL(region_grant, task, v->block_pa, 4096, RW));
+        EXPECT_OK(CALL(space_update, task + 1, v->block, v->block_pa, RW, 1));
+        v->worker = worker_make(spins_as_vcpu, v, .task = task, .core = cores - 1,
+                                .buffer = v->block_pa);
+        reached = 0;
+        worker_restart(v->worker);
+        wait_until(&reached, 1);
+        EXPECT_OK(enabled);
+        EXPECT_OK(CALL(vcpu_signal, v->worker->slot, 1));
+        EXPECT_OK(CALL(region_revoke, task, v->block_pa, 4096));
+        EXPECT_EQ(state_of(v->worker->slot), STATE_stopped);
+        EXPECT_E(CALL(vcpu_signal, v->worker->slot, 1), E_STATE);
+        worker_restart(v->worker);
+        worker_join(v->worker);
+        EXPECT_E(enabled, E_STATE); /* no buffer any more */
+}
+
 /* ---- faults of the server itself -------------------------------------------------------------------- */
 
 static void own_fault(struct vcpu *v)

@@ -52,6 +52,7 @@ _Noreturn void kernel_main_secondary(unsigned cpu);
  * answer or a time-out passes, says which did not, and returns how many run. */
 unsigned boot_start_secondaries(void);
 uint64_t kernel_stack_top(unsigned cpu);
+_Noreturn void abandon(void); /* entry.S: leave the kernel from wherever we are in it */
 _Noreturn void exit_to_thread(void); /* entry.S: on this core, whoever schedule() says */
 
 /* ---- messages and the end -------------------------------------------------------------- */

@@ -363,6 +363,15 @@ exit_to_thread:
 3:      msr     vbar_el1, x0
         b       1b
 
+/* The call under way is off, as its thread was stopped: forget this core's stack. */
+        .global abandon
+abandon:
+        mrs     x1, tpidr_el1
+        ldr     x1, [x1, #CPU_STACK]
+        mov     sp, x1
+        mov     x29, xzr
+        b       exit_to_thread
+
 /* A fault of a native thread or of a server, or a call that does not exist. */
 native_fault:
         adr     x16, exception_native
