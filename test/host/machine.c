@@ -64,6 +64,7 @@ void console_putc(char) {}
 int console_getc(void) { return -1; }
 void system_off(void) { panic("system_off"); }
 void system_reset(void) { panic("system_reset"); }
+void abandon(void) { panic("abandon"); }
 
 uint64_t timer_now(void) { return machine_time; }
 uint64_t timer_hz(void) { return 1000000; }

@@ -212,7 +212,7 @@ static void uses_a_capability(uint64_t slot)
 
 TEST(cap_revoke_while_another_core_uses_it)
 {
-        for (unsigned i = 0; i < 20 && !failed(); i++) {
+        for (unsigned i = 0; i < 6 && !failed(); i++) {
                 unsigned n = notification_new(0), task = task_new(24);
                 EXPECT_OK(CALL(cap_copy, task, 20, n, RIGHT_SEND));
                 rounds = 0;
@@ -232,7 +232,7 @@ TEST(cap_revoke_while_another_core_uses_it)
 
 TEST(cap_delete_of_the_object_while_another_core_uses_it)
 {
-        for (unsigned i = 0; i < 20 && !failed(); i++) {
+        for (unsigned i = 0; i < 6 && !failed(); i++) {
                 unsigned n = notification_new(0), task = task_new(24);
                 EXPECT_OK(CALL(cap_copy, task, 20, n, RIGHT_SEND));
                 rounds = 0;

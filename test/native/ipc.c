@@ -680,7 +680,7 @@ TEST(ipc_across_cores)
         for (unsigned home = 0; home < 2; home++) {
                 unsigned ep = endpoint_new(home);
                 struct worker *w = echo_task(ep, 1);
-                for (unsigned n = 0; n < 200; n++)
+                for (unsigned n = 0; n < 60; n++)
                         echo_check(ep, n, 0);
                 echo_stop(ep);
                 worker_join(w);
@@ -689,7 +689,7 @@ TEST(ipc_across_cores)
 
 static void client(uint64_t endpoint_n)
 {
-        for (unsigned i = 0; i < 300 && !failed(); i++)
+        for (unsigned i = 0; i < 100 && !failed(); i++)
                 echo_check(endpoint_n & 0xffffffff, i, endpoint_n >> 32);
 }
 
@@ -706,7 +706,7 @@ TEST(ipc_many_clients_on_all_cores_one_server)
         }
         for (unsigned i = 0; i < 2 * cores; i++)
                 worker_join(w[i]);
-        EXPECT_EQ(served, 300 * 2 * cores);
+        EXPECT_EQ(served, 100 * 2 * cores);
         echo_stop(ep);
         worker_join(server);
 }

@@ -532,7 +532,7 @@ static void shoot_down(bool revoke)
 
 TEST(space_update_unmaps_on_every_core)
 {
-        for (unsigned i = 0; i < 10; i++) {
+        for (unsigned i = 0; i < 4; i++) {
                 shoot_down(false);
                 if (failed())
                         return;
@@ -541,7 +541,7 @@ TEST(space_update_unmaps_on_every_core)
 
 TEST(region_revoke_unmaps_on_every_core)
 {
-        for (unsigned i = 0; i < 10; i++) {
+        for (unsigned i = 0; i < 4; i++) {
                 shoot_down(true);
                 if (failed())
                         return;
