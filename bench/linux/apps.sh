@@ -77,9 +77,9 @@ run_gcc() {
 }
 
 prepare_hackbench() { debian hackbench -g 1 -l 1 >/dev/null; }
-run_hackbench() { debian hackbench -g 2 -l "$1" >/dev/null && echo done; }
+run_hackbench() { debian hackbench -g 2 -l "$1" >/dev/null && echo "done"; }
 prepare_hackbench_threads() { debian hackbench -T -g 1 -l 1 >/dev/null; }
-run_hackbench_threads() { debian hackbench -T -g 2 -l "$1" >/dev/null && echo done; }
+run_hackbench_threads() { debian hackbench -T -g 2 -l "$1" >/dev/null && echo "done"; }
 
 prepare_sqlite() {
         rm -f $root/root/bench.db

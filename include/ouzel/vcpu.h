@@ -96,7 +96,8 @@ struct vcpu_block {
  * The server's own tables: ARMv8 stage 1, 4 KiB granule, 48 bits, four levels, in frames
  * that the server owns. The root is the second argument of space_create; for SLOT_SPACE the
  * server names it with space_sync(SLOT_SPACE, va, pages, root), and later passes root 0 to
- * keep it. A range that the table does not map is unmapped in the shadow. What the kernel takes from a leaf: valid, AF, address,
+ * keep it. A range that the table does not map is unmapped in the shadow. What the kernel takes
+ * from a leaf: valid, AF, address,
  * AttrIndx, AP, UXN, PXN. MAIR_EL1 is: 0 Normal WB, 1 Normal WB (tagged), 2 Normal NC,
  * 3 Device-nGnRnE, 4 Device-nGnRE. A leaf of a process space is installed as it is (without
  * Contiguous, with nG and PXN); one of the server's own space gets EL0 access, UXN = PXN.

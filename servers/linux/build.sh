@@ -190,8 +190,8 @@ configure() {
 # and Debian's root take them from.
 install_modules() {
         local out=$1 state
-        state=$(find "$out" -path "$out/modules" -prune -o \( -name '*.ko' -o -name modules.order \) \
-                -printf '%P %s %T@\n' | sort | sha256sum)
+        state=$(find "$out" -path "$out/modules" -prune -o \
+                \( -name '*.ko' -o -name modules.order \) -printf '%P %s %T@\n' | sort | sha256sum)
         [ "$(cat "$out/modules.installed" 2>/dev/null)" = "$state" ] && return
         rm -rf "$out/modules"
         run_make "$out" INSTALL_MOD_PATH="$out/modules" INSTALL_MOD_STRIP=1 modules_install \
@@ -211,7 +211,7 @@ build_one() {
         configure "$kind" "$out"
         grep -q '=m$' "$out/.config" && targets="Image modules"
         : >"$out/make.log"
-        # shellcheck disable=SC2086 -- targets are words
+        # shellcheck disable=SC2086 # targets are words
         run_make "$out" $targets >"$out/make.log" 2>&1 &
         watch_job "$out/make.log" '^  [A-Z]' "$out/objects" "building $kind, objects" $!
         # A full build tells the next one how much there is to do.

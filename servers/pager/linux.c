@@ -278,9 +278,9 @@ bool linux_start(struct program *p)
                 size = memory_largest(&memory, 2 * MIB);
         struct ouzel_result rd = RESULT_OF(kernel_info, SLOT_CONTROL, INFO_INITRD);
         if (size < image_size + rd.v2 + 32 * MIB) {
-                printf("pager: linux: %lu MiB are too little for an image of %lu MiB and a RAM disk "
-                       "of %lu MiB: give the machine more memory\n", size / MIB, image_size / MIB,
-                       rd.v2 / MIB);
+                printf("pager: linux: %lu MiB are too little for an image of %lu MiB and a RAM "
+                       "disk of %lu MiB: give the machine more memory\n", size / MIB,
+                       image_size / MIB, rd.v2 / MIB);
                 return false;
         }
         if (!program_make(p, size, 2 * MIB))

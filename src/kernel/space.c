@@ -288,7 +288,8 @@ enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t
         } else if (va & (m.page - 1)) {
                 return E_ALIGN;
         }
-        unsigned attr = flags & MAP_DEVICE ? ATTR_DEVICE : flags & MAP_NONCACHED ? ATTR_NC : ATTR_WB;
+        unsigned attr = flags & MAP_DEVICE ? ATTR_DEVICE
+                        : flags & MAP_NONCACHED ? ATTR_NC : ATTR_WB;
         pte_t leaf = leaf_make(pa, level, flags, attr);
         spin_lock(&space->lock);
         for (*done = 0; *done < count; (*done)++) {

@@ -259,7 +259,7 @@ void vcpu_server_exception(struct thread *t, uint64_t esr, uint64_t far)
         enter(t, 0, esr_current(esr), far);
 }
 
-/* ---- switching in ------------------------------------------------------------------------------ */
+/* ---- switching in -------------------------------------------------------------------------- */
 
 void vcpu_switch_in(struct thread *t)
 {
@@ -271,7 +271,7 @@ void vcpu_switch_in(struct thread *t)
         t->ttbr1_user = kernel_l0_pa | (uint64_t)(space->asid + 1) << 48;
 }
 
-/* ---- system calls ------------------------------------------------------------------------------- */
+/* ---- system calls -------------------------------------------------------------------------- */
 
 struct result SYS3(vcpu_enable, slot, block_va, vectors)
 {

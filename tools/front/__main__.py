@@ -23,6 +23,7 @@ commands:
   debug    QEMU stopped at its first instruction, with gdb attached
   fuzz     feed the validator and the pager's parsers with inputs that libFuzzer finds
   prove    prove the validator's contracts for every input (Frama-C)
+  lint     check the style, and look for mistakes with clang-tidy
   clean    remove what was built (--all: Linux and Debian, too)
   help     this text; './ouzel COMMAND --help' says more
 
@@ -130,8 +131,8 @@ def parser():
             "see docs/debugging.md.", hardware, system, compiled)
     debug.add_argument("--execute", action="append", metavar="COMMAND",
                        help="run this gdb command and end; repeatable")
-    fuzz = command("fuzz", "Feed the validator, the manifest's parser and the archive's reader with "
-                   "inputs that libFuzzer finds. What it learns stays in build/fuzz/corpus.")
+    fuzz = command("fuzz", "Feed the validator, the manifest's parser and the archive's reader "
+                   "with inputs that libFuzzer finds. What it learns stays in build/fuzz/corpus.")
     fuzz.add_argument("targets", nargs="*", metavar="TARGET", help="only these (default: all)")
     fuzz.add_argument("--seconds", type=int, default=60, metavar="N",
                       help="how long for each (default 60)")
@@ -139,6 +140,8 @@ def parser():
                     "say (src/kernel/validate.h), for every input.")
     prove.add_argument("--seconds", type=int, default=60, metavar="N",
                        help="how long a prover may take for one goal (default 60)")
+    command("lint", "Check what of the style a program can check (tools/check-style.py), and look "
+            "for mistakes with clang-tidy. Exit code 0: nothing found.")
     clean = command("clean", "Remove what was built.")
     clean.add_argument("--all", action="store_true",
                        help="also Linux, downloaded packages and Debian root file systems")
@@ -259,6 +262,11 @@ def fuzz(args):
 def prove(args):
     import proving
     return proving.run(args.seconds)
+
+
+def lint(_args):
+    import linting
+    return linting.run()
 
 
 def clean(args):

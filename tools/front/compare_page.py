@@ -50,7 +50,8 @@ svg{max-width:100%;height:auto}
 
 
 def text(x, y, what, anchor="start", extra=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{html.escape(what)}</text>'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>'
+            f'{html.escape(what)}</text>')
 
 
 def svg(width, height, parts, label):

@@ -31,8 +31,10 @@ LINUX = {
 }
 RUNNING = {"qemu-system-arm": "the machine"}
 CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools"}
-TESTING = {"libcmocka-dev": "host tests", "libc6-dev-arm64-cross": "test programs for Linux",
+TESTING = {"libcmocka-dev": "host tests", "shellcheck": "looks for mistakes in scripts",
+           "libc6-dev-arm64-cross": "test programs for Linux",
            "device-tree-compiler": "device trees that lack something, to boot with"}
+LINTING = {"clang-tidy": "looks for mistakes in C"}
 FUZZING = {"libclang-rt-dev": "libFuzzer"}
 PROVING = {
     "frama-c-base": "proves the validator's contracts", "gcc": "preprocesses for it",
