@@ -9,7 +9,7 @@
  * It says, for tools/front/compare.py to read:
  *
  *   ROW start NAME
- *   ROW NAME group=G unit=U ops=N time=T check=C [COUNTER=N...]     T, N of all operations together
+ *   ROW NAME group=G unit=U ops=N time=T check=C ctxt=N [COUNTER=N...]
  *   ROW NAME failed WHY
  *   ROWS n
  *
@@ -17,11 +17,13 @@
  * (ROW trace begin, ROW trace end): somebody switches a log of all instructions on and off then,
  * and cuts it at mark_begin and mark_end.
  *
- * The counters are those of Ouzel's kernel, from debugfs; native Linux has none.
+ * time, ctxt (switches of tasks, by Linux's count) and the counters are of all operations
+ * together. The counters are those of Ouzel's kernel, from debugfs; native Linux has none.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -49,7 +51,7 @@ static struct row *rows, **rows_end = &rows;
 static unsigned row_count;
 static int counters_fd = -1;
 static struct counters before, after, reading; /* reading: what one reading adds itself */
-static uint64_t time_before, time_after, soaked_before, soaked_after;
+static uint64_t time_before, time_after, soaked_before, soaked_after, ctxt_before, ctxt_after;
 static unsigned ops_done; /* operations, if not as many as asked for */
 static const char *unit = "instructions";
 static uint64_t memory_kib, started;
@@ -98,6 +100,20 @@ static void counters_get(struct counters *c)
         }
 }
 
+/* Switches of tasks since boot, by Linux's own count. */
+static uint64_t task_switches(void)
+{
+        static char text[64 * KIB];
+        int fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+        ssize_t size = read(fd, text, sizeof(text) - 1);
+        char *at;
+
+        close(fd);
+        text[size > 0 ? size : 0] = 0;
+        at = strstr(text, "\nctxt ");
+        return at ? strtoul(at + 6, NULL, 10) : 0;
+}
+
 static void counters_sub(struct counters *c, const struct counters *less)
 {
         REQUIRE(c->n == less->n);
@@ -129,12 +145,17 @@ __attribute__((noinline)) void mark_end(void)
         __asm__ volatile("");
 }
 
+/* Not asleep: after an idle time Linux does at once what it had put off, and it would be in the
+   log. */
 static void trace_wait(const char *what)
 {
+        struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
         char line[16];
 
         printf("ROW trace %s\n", what);
         fflush(stdout);
+        while (!poll(&input, 1, 0))
+                continue;
         REQUIRE(read(STDIN_FILENO, line, sizeof(line)) > 0);
 }
 
@@ -142,6 +163,7 @@ void begin(void)
 {
         if (tracing)
                 trace_wait("begin");
+        ctxt_before = task_switches();
         counters_get(&before);
         soaked_before = soaked ? *soaked : 0;
         mark_begin();
@@ -154,6 +176,7 @@ void end(void)
         mark_end();
         soaked_after = soaked ? *soaked : 0;
         counters_get(&after);
+        ctxt_after = task_switches();
         if (tracing)
                 trace_wait("end");
 }
@@ -297,8 +320,9 @@ static void report(const struct row *row, unsigned ops, uint64_t check)
                 counters_sub(&after, &before);
                 counters_sub(&after, &reading);
         }
-        printf("ROW %s group=%s unit=%s ops=%u time=%lu check=%lx", row->name, row->group, unit,
-               ops_done ? ops_done : ops, time, check);
+        printf("ROW %s group=%s unit=%s ops=%u time=%lu check=%lx ctxt=%lu", row->name,
+               row->group, unit, ops_done ? ops_done : ops, time, check,
+               ctxt_after - ctxt_before);
         for (unsigned i = 0; i < after.n; i++)
                 printf(" %s=%ld", after.each[i].name, (long)after.each[i].value);
         printf("\n");

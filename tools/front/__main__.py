@@ -165,7 +165,8 @@ def bench_linux(bench):
         "Exit code 0 if every row ran, gave the same result on both sides, and the row that "
         "calls nothing cost the same. See docs/performance.md.")
     one.add_argument("--row", action="append", default=[], metavar="NAME",
-                     help="only this row (a regular expression); repeatable")
+                     help="only this row (a regular expression), or the rows of this "
+                     "group; repeatable")
     one.add_argument("--repeat", type=number, default=1, metavar="N",
                      help="each row N times: the median, and the least and most in --json")
     one.add_argument("--divide", type=number, default=1, metavar="N",

@@ -52,11 +52,10 @@ class Side:
 
     def __init__(self, kind, options, plan, disks=()):
         self.kind, self.rows, self.read, self.running = kind, {}, 0, None
-        kernel = build.linux("native") if kind == "native" else build.image("linux")
         self.ramdisk = initrd.make(kind, f"initrd-bench-{kind}-{os.getpid()}.cpio",
                                    [(plan, "test")])
         self.machine = Machine(
-            image=kernel, initrd=self.ramdisk, smp=options.smp, mem=options.mem, icount=True,
+            image=options.kernels[kind], initrd=self.ramdisk, smp=options.smp, mem=options.mem, icount=True,
             append="console=ttyAMA0 panic=5 ouzel.test=/test/start.sh",
             disks=list(disks),
             # The same "random" numbers in every run: rows repeat. What is written to a disk is
@@ -107,14 +106,16 @@ def known_rows():
 
 def choose(known, wanted, default=()):
     """The rows to run: all, or those asked for; the one that proves the run valid first."""
-    names = [name for name, _, _ in known]
     if not wanted:
         return [name for name, group, _ in known if group in default]
-    for pattern in wanted:
-        if not any(re.fullmatch(pattern, name) for name in names):
-            raise Failure(f"--row {pattern}: no such row; there are: {' '.join(names)}")
-    return ["compute"] + [name for name in names if name != "compute"
-                          and any(re.fullmatch(pattern, name) for pattern in wanted)]
+    found = {pattern: [name for name, group, _ in known if pattern == group
+                       or re.fullmatch(pattern, name)] for pattern in wanted}
+    for pattern, names in found.items():
+        if not names:
+            raise Failure(f"--row {pattern}: no such row or group; there are: "
+                          + " ".join(name for name, _, _ in known))
+    return ["compute"] + [name for name, _, _ in known if name != "compute"
+                          and any(name in names for names in found.values())]
 
 
 def make_plan(program, words, scratch):
@@ -181,10 +182,11 @@ def merge(known, names, sides):
                 row[side.kind + "_min"], row[side.kind + "_max"] = (
                     round(costs[0], 2), round(costs[-1], 2))
         row["ratio"] = round(row["ouzel"] / row["native"], 4) if row["native"] else None
-        for key in pair[1].samples[0]:
-            if key not in (*TEXTS, "ops", "time"):
-                row[key] = round(statistics.median(
-                    s[key] / s["ops"] for s in pair[1].samples), 3)
+        for side, keys in zip(pair, (["ctxt"], pair[1].samples[0])):
+            for key in keys:
+                if key in side.samples[0] and key not in (*TEXTS, "ops", "time"):
+                    row[("native_" if side is pair[0] else "") + key] = round(
+                        statistics.median(s[key] / s["ops"] for s in side.samples), 3)
         rows.append(row)
     return rows, wrong
 
@@ -222,7 +224,7 @@ def measure(known, names, words, program, options):
 def trace(known, name, cost, program, folder, options):
     """Every instruction of some operations of a row that cost so many: (counts of both, ops)."""
     import compare_profile as tool
-    ops = max(2, min(200, int(tool.ENOUGH / cost)))
+    ops = max(2, min(300, int(tool.ENOUGH / cost)))
     plan = make_plan(program, ["--trace", "--ops", str(ops), name], options.scratch)
     symbols, counts = tool.Elf(program, "program"), []
     for kind in KINDS:
@@ -262,6 +264,7 @@ def run_here(options):
     known = known_rows()
     folder = build.cross("gcc", ["linux_bench"])
     program = os.path.join(folder, "linux-bench", "rows")
+    options.kernels = {"native": build.linux("native"), "ouzel": build.image("linux")}
     if options.profile:
         return profile(known, program, folder, options)
     names = choose(known, options.row, FULL if options.full else DEFAULT)

@@ -20,7 +20,7 @@ from machine import Guest
 from say import BUILD, Failure, say, short
 
 TRACE = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/", re.M)
-ENOUGH = 400_000  # instructions that a trace may have natively: a matter of a minute
+ENOUGH = 2_000_000  # instructions that a trace may have natively: a matter of a minute
 LAYERS = ("program", "linux", "ouzel")
 COLOURS = {"program": "#7fb069", "linux": "#5b8db8", "ouzel": "#e4a04a", "?": "#999999"}
 

@@ -44,16 +44,26 @@ def groups(rows):
     return found
 
 
+def other_switches(row):
+    """A word where Linux's scheduler did not do the same on both sides: then it is not only the
+    price of an operation that differs."""
+    native, ouzel = row.get("native_ctxt", 0), row.get("ctxt", 0)
+    if max(native, ouzel) < 0.5 or abs(native - ouzel) <= 0.1 * max(native, ouzel):
+        return ""
+    return f"  switches {native:.1f} / {ouzel:.1f}"
+
+
 def show(rows):
     counters = [c for c in COUNTERS if any(c in row for row in rows)]
     print(f"{'instructions per operation':26}{'native':>14}{'ouzel':>14}{'ratio':>8}"
           + "".join(f"{c:>9}" for c in counters))
     for group, some in groups(rows).items():
-        print(f"-- {group}")
+        print(f"-- {group}" if some[0]["unit"] == "instructions" else
+              f"-- {group} ({some[0]['unit']})")
         for row in some:
             ratio = colour(f"{row['ratio']:>8.3f}", row["ratio"], goal(row))
             print(f"{row['name']:26}{number(row['native']):>14}{number(row['ouzel']):>14}{ratio}"
-                  + "".join(f"{number(row.get(c)):>9}" for c in counters))
+                  + "".join(f"{number(row.get(c)):>9}" for c in counters) + other_switches(row))
         if group in MEAN_GOALS and len(some) > 1:
             all_of_it = mean(some)
             print(f"{'geometric mean':54}"
