@@ -192,8 +192,7 @@ small_pager:
         mov     x3, #(ACCESS_READ | ACCESS_WRITE)
         mov     x4, #1
         SVC(space_update)
-        mov     x1, x0
-        lsl     x1, x1, #TAG_LABEL_SHIFT        // an error leaves it stopped
+        lsl     x1, x0, #TAG_LABEL_SHIFT        // an error leaves it stopped
         mov     x0, x19
         SVC(ipc_reply_recv)
         b       1b

@@ -277,20 +277,34 @@ void sys_ipc_reply_recv(struct thread *self)
         submit(self, ep, SYS_ipc_recv);
 }
 
-void ipc_fault(struct thread *t, uint64_t label, const uint64_t *words, unsigned n)
+static __attribute__((noinline)) void fault_unheard(struct thread *t, uint64_t esr, uint64_t far)
 {
-        if (!t->fault_endpoint) {
-                char text[80];
-                printk("ouzel: thread %u of task %u stopped: %s, pc %lx, address %lx; it has no "
-                       "fault endpoint\n", t->object.id, t->task->object.id,
-                       esr_text(words[3], text, sizeof(text)), (unsigned long)words[2],
-                       (unsigned long)words[0]);
-                thread_block(t, STATE_stopped);
+        char text[80];
+
+        printk("ouzel: thread %u of task %u stopped: %s, pc %lx, address %lx; it has no fault "
+               "endpoint\n", t->object.id, t->task->object.id, esr_text(esr, text, sizeof(text)),
+               (unsigned long)t->regs.pc, (unsigned long)far);
+        thread_block(t, STATE_stopped);
+}
+
+/* abi.h has the words of the labels. */
+void ipc_fault(struct thread *t, uint64_t label, uint64_t esr, uint64_t far, uint64_t access)
+{
+        uint64_t *m = t->fault_message;
+
+        if (UNLIKELY(!t->fault_endpoint)) {
+                fault_unheard(t, esr, far);
                 return;
         }
-        t->fault_message[0] = MSG_TAG(label, n);
-        for (unsigned i = 0; i < MSG_WORDS; i++)
-                t->fault_message[1 + i] = i < n ? words[i] : 0;
+        m[0] = MSG_TAG(label, 7);
+        m[1] = far;
+        m[2] = access;
+        m[3] = t->regs.pc;
+        m[4] = esr;
+        m[5] = t->object.id;
+        m[6] = t->regs.sp;
+        m[7] = t->regs.x[30];
+        m[8] = 0;
         thread_slow(t, SLOW_FAULT, 0);
         t->badge = t->fault_badge;
         submit(t, t->fault_endpoint, SYS_ipc_call);

@@ -83,6 +83,9 @@ struct space {
         struct task *task; /* whose regions its mappings must lie in */
         uint32_t asid, asid_generation; /* asid: server mode; asid + 1: user mode */
         struct table_list tables; /* pages below the root */
+        /* The last-level table that was looked for last, and its addresses >> 21; lock held. */
+        pte_t *last;
+        uint64_t last_tag;
         uint32_t users;  /* vCPUs that have it as their process; atomic */
         struct space *next, *prev; /* all_spaces */
 };
@@ -344,7 +347,7 @@ void fp_release(struct thread *t);     /* its registers to memory, on this core 
 void fp_enable_current(void);
 
 /* ---- ipc.c, notify.c, irq.c ---------------------------------------------------------------- */
-void ipc_fault(struct thread *t, uint64_t label, const uint64_t *words, unsigned n);
+void ipc_fault(struct thread *t, uint64_t label, uint64_t esr, uint64_t far, uint64_t access);
 void ipc_detach(struct thread *t); /* out of queues; partners learn that it is gone */
 void notify_detach(struct thread *t);
 void ipc_dead(struct thread *caller); /* whoever was to answer it is gone */
@@ -398,7 +401,11 @@ LAYOUT(thread, mode, T_MODE);
 LAYOUT(thread, stepping, T_STEPPING);
 LAYOUT(thread, rank, T_RANK);
 LAYOUT(thread, waits_on, T_WAITS_ON);
+LAYOUT(thread, object.id, T_ID);
+LAYOUT(thread, fault_endpoint, T_FAULT_EP);
+LAYOUT(thread, fault_badge, T_FAULT_EP + 8);
 LAYOUT(cpu, current, CPU_CURRENT);
+LAYOUT(cpu, counters[COUNT_faults], CPU_N_FAULTS);
 LAYOUT(cpu, stack, CPU_STACK);
 LAYOUT(cpu, resched, CPU_RESCHED);
 LAYOUT(cpu, no_fast, CPU_NO_FAST);

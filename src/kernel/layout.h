@@ -25,6 +25,9 @@
 #define T_PRIO         0x18c /* u32 */
 #define T_SLOW         0x190 /* u32: why it is not for the fast path: SLOW_*, 0 if it is */
 
+#define T_ID           0x19a /* u16 */
+#define T_FAULT_EP     0x1e0 /* endpoint and badge for its faults are a pair */
+
 #define MODE_SERVER    0 /* native threads too */
 #define MODE_USER      1
 #define SLOW_VCPU      1
@@ -33,6 +36,8 @@
 #define SLOW_FAULT     8 /* the call under way is the kernel's, about a fault */
 #define SLOW_TAKES     16 /* takes a capability before it goes on */
 #define SLOW_IDLE      32 /* a core's idle thread */
+/* Bit of a negative rank: even leaving this thread takes more than another address space. */
+#define RANK_HEAVY     29
 
 /* struct cpu, at TPIDR_EL1 */
 #define CPU_CURRENT    0x00
@@ -46,6 +51,7 @@
 #define CPU_N_TTBR     0x30
 #define CPU_N_VENTRY   0x38
 #define CPU_N_VRETURN  0x40
+#define CPU_N_FAULTS   0x88
 
 /* struct cap: 32 bytes */
 #define CAP_SHIFT      5

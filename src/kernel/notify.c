@@ -132,12 +132,12 @@ void sys_notify_wait(struct thread *self)
         uint64_t deadline = self->regs.x[1], bits;
         struct notification *n = notification_at(self->regs.x[0], RIGHT_RECV, &error);
 
-        self->regs.x[1] = 0;
         if (!error && n->cpu != self->cpu)
                 error = E_RANGE; /* wait on the notification's own core */
         else if (!error && self->vcpu)
                 error = E_STATE; /* its timer is its block's: vcpu_wait */
         self->regs.x[0] = error;
+        self->regs.x[1] = 0;
         if (error)
                 return;
         bits = take(n);

@@ -27,6 +27,7 @@ struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
         object_init(&space->object, CAP_SPACE, owner);
         space->own = own;
         space->task = owner;
+        space->last_tag = UINT64_MAX;
         space->root = virt_to_phys(root);
         if (own)
                 root[LEVEL_INDEX(KERNEL_SLOT_VA, 0)] = kernel_l0_entry;
@@ -43,6 +44,7 @@ static void subtree_free(struct space *space, pte_t entry, unsigned level)
 {
         pte_t *table = table_at(entry);
 
+        space->last_tag = UINT64_MAX;
         if (level < 2)
                 for (unsigned i = 0; i < 512; i++)
                         if ((table[i] & 3) == 3)
@@ -70,6 +72,7 @@ static void clear_locked(struct space *space)
         struct tlb_batch tlb;
         pte_t *root = table_at(space->root);
 
+        space->last_tag = UINT64_MAX;
         if (!space->tables.n)
                 return;
         for (unsigned i = 0; i < 512; i++)
@@ -144,7 +147,8 @@ void space_free(struct space *space)
         kmem_free(space->object.owner, table_at(space->root));
 }
 
-pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
+static __attribute__((noinline)) pte_t *entry_walk(struct space *space, vaddr_t va,
+                                                   unsigned level, bool make)
 {
         pte_t *table = table_at(space->root);
 
@@ -167,7 +171,18 @@ pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
                 }
                 table = table_at(*entry);
         }
+        if (level == 3) {
+                space->last = table;
+                space->last_tag = va >> LEVEL_SHIFT(2);
+        }
         return &table[LEVEL_INDEX(va, level)];
+}
+
+pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
+{
+        if (level == 3 && space->last_tag == va >> LEVEL_SHIFT(2))
+                return &space->last[LEVEL_INDEX(va, 3)];
+        return entry_walk(space, va, level, make);
 }
 
 pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level)
@@ -224,19 +239,27 @@ pte_t leaf_make(paddr_t pa, unsigned level, unsigned access, unsigned attr)
                (access & ACCESS_EXEC ? 0 : PTE_UXN);
 }
 
-/* One page, validated. */
-static enum ouzel_error map_one(struct space *space, vaddr_t va, pte_t leaf, unsigned level,
-                                struct tlb_batch *tlb)
+/* Pages, validated, as far as their entries are in one table. `done` counts. */
+static enum ouzel_error map_run(struct space *space, vaddr_t va, pte_t leaf, unsigned level,
+                                uint64_t count, uint64_t *done, struct tlb_batch *tlb)
 {
         pte_t *entry = space_entry(space, va, level, true);
+        uint64_t n = 512 - LEVEL_INDEX(va, level), size = LEVEL_SIZE(level);
 
         if (!entry) {
                 unsigned found;
                 return space_lookup(space, va, &found) ? E_MAPPED : E_QUOTA;
         }
-        if (level < 3 && (*entry & 3) == 3)
-                return E_MAPPED; /* smaller pages are there */
-        pte_change(entry, leaf, va, tlb);
+        if (n > count)
+                n = count;
+        for (pte_t *end = entry + n; entry < end; entry++, va += size, leaf += size) {
+                if (level < 3 && (*entry & 3) == 3) {
+                        *done += n - (uint64_t)(end - entry);
+                        return E_MAPPED; /* smaller pages are there */
+                }
+                pte_change(entry, leaf, va, tlb);
+        }
+        *done += n;
         return E_OK;
 }
 
@@ -261,8 +284,8 @@ enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t
         unsigned level = 3 - size;
         struct mapping m = {va, pa, 0, LEVEL_SIZE(level), flags & ~(uint32_t)MAP_SIZE_MASK,
                             space->own};
-        struct tlb_batch tlb = {.space = space};
         enum ouzel_error error = E_OK;
+        struct tlb_batch tlb;
 
         *done = 0;
         if (size == 3)
@@ -291,22 +314,74 @@ enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t
         unsigned attr = flags & MAP_DEVICE ? ATTR_DEVICE
                         : flags & MAP_NONCACHED ? ATTR_NC : ATTR_WB;
         pte_t leaf = leaf_make(pa, level, flags, attr);
+        tlb_begin(&tlb, space);
         spin_lock(&space->lock);
-        for (*done = 0; *done < count; (*done)++) {
-                enum ouzel_error e = flags & ACCESS_ALL
-                                             ? map_one(space, va, leaf, level, &tlb)
-                                             : unmap_one(space, va, level, &tlb);
+        for (*done = 0; *done < count;) {
+                uint64_t offset = *done * m.page;
+                enum ouzel_error e;
+                if (flags & ACCESS_ALL) {
+                        e = map_run(space, va + offset, leaf + offset, level, count - *done, done,
+                                    &tlb);
+                } else {
+                        e = unmap_one(space, va + offset, level, &tlb);
+                        *done += !e;
+                }
                 if (e) {
                         error = e;
                         break;
                 }
-                va += m.page;
-                leaf += m.page;
         }
         tlb_finish(&tlb);
         spin_unlock(&space->lock);
         TRACE(map, va, flags, *done);
         return error;
+}
+
+/* The region of the last search holds this page, too. As region_find() asks, but in place. */
+static inline bool page_held(struct region_set *set, paddr_t pa, uint32_t access)
+{
+        uint32_t version = __atomic_load_n(&set->version, __ATOMIC_ACQUIRE), hint = set->hint;
+        const struct region *r = &set->r[hint];
+        /* Pages and regions are page aligned. No right is missing, and it is no device. */
+        bool held = hint < set->n && pa >= r->start && pa < r->end &&
+                    !(access & ~r->rights) && !(r->rights & REGION_DEVICE);
+
+        /* All that was read is read before the version is again. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        return held && !(version & 1) &&
+               version == __atomic_load_n(&set->version, __ATOMIC_RELAXED);
+}
+
+/*
+ * What pagers do most, without detours: one small page of normal memory, not both writable and
+ * executable, in the table that was used last (so its address is allowed), into nothing or out
+ * of it. It allows a part of what validate() does. False, with nothing changed: ask that.
+ */
+static inline bool map_quickly(struct space *space, struct task *self, vaddr_t va, paddr_t pa,
+                               uint32_t access)
+{
+        bool done = false;
+
+        if ((va | pa) & (PAGE_SIZE - 1))
+                return false;
+        if (access && (!(access & ACCESS_READ) || access == ACCESS_ALL ||
+                       !page_held(&space->task->regions, pa, access) ||
+                       (space->task != self && !page_held(&self->regions, pa, access))))
+                return false;
+        spin_lock(&space->lock);
+        if (space->last_tag == va >> LEVEL_SHIFT(2)) {
+                pte_t *entry = &space->last[LEVEL_INDEX(va, 3)];
+                done = !(*entry & PTE_VALID) == !!access;
+                if (done && access) {
+                        WRITE_ONCE(*entry, leaf_make(pa, 3, access, ATTR_WB));
+                        tlb_added();
+                } else if (done) {
+                        WRITE_ONCE(*entry, 0);
+                        tlb_flush_page(va);
+                }
+        }
+        spin_unlock(&space->lock);
+        return done;
 }
 
 /* Remove from every shadow table what its task's regions no longer allow. */
@@ -345,7 +420,7 @@ void spaces_revoke(void)
 
 /* ---- system calls ---------------------------------------------------------------------- */
 
-static struct space *space_at(uint64_t slot, enum ouzel_error *error)
+static inline __attribute__((always_inline)) struct space *space_at(uint64_t slot, enum ouzel_error *error)
 {
         struct cap *cap = cap_find(current()->task, slot, CAP_SPACE, RIGHT_MANAGE, error);
 
@@ -379,10 +454,9 @@ struct result SYS2(space_create, slot, guest)
  * The caller must own the frames, and so must the space's own task: a task can map for
  * another only what it granted to it.
  */
-static enum ouzel_error update(struct space *space, vaddr_t va, paddr_t pa, uint64_t flags,
-                               uint64_t count, uint64_t *done)
+static enum ouzel_error update(struct space *space, struct task *self, vaddr_t va, paddr_t pa,
+                               uint64_t flags, uint64_t count, uint64_t *done)
 {
-        struct task *self = current()->task;
         struct mapping m = {va, pa, 0, LEVEL_SIZE(3 - (flags >> 8 & 3)),
                             flags & ~(uint32_t)MAP_SIZE_MASK, space->own};
 
@@ -398,15 +472,28 @@ static enum ouzel_error update(struct space *space, vaddr_t va, paddr_t pa, uint
         return space_map(space, va, pa, flags, count, done);
 }
 
+/* x1 = how many were done. */
+static __attribute__((noinline)) struct result update_result(struct space *space,
+                                                             struct task *self, vaddr_t va,
+                                                             paddr_t pa, uint64_t flags,
+                                                             uint64_t count)
+{
+        uint64_t done;
+
+        if (count == 1 && flags <= ACCESS_ALL && !this_cpu()->no_fast &&
+            map_quickly(space, self, va, pa, (uint32_t)flags))
+                return RESULT(E_OK, 1);
+        enum ouzel_error error = update(space, self, va, pa, flags, count, &done);
+        return RESULT(error, done);
+}
+
 struct result SYS5(space_update, slot, va, pa, flags, count)
 {
         enum ouzel_error error = E_OK;
         struct space *space = space_at(slot, &error);
-        uint64_t done = 0;
 
-        if (space)
-                error = update(space, va, pa, flags, count, &done);
-        return RESULT(error, done);
+        return error ? ERROR(error)
+                     : update_result(space, current()->task, va, pa, flags, count);
 }
 
 struct result SYS2(space_update_list, slot, count)
@@ -429,7 +516,9 @@ struct result SYS2(space_update_list, slot, count)
                 u.pa = READ_ONCE(list[i].pa);
                 u.flags = READ_ONCE(list[i].flags);
                 u.count = READ_ONCE(list[i].count);
-                error = update(space, u.va, u.pa, u.flags, u.count, &done);
+                struct result r = update_result(space, self->task, u.va, u.pa, u.flags, u.count);
+                error = (enum ouzel_error)r.error;
+                done = r.value;
         }
         self->regs.x[2] = done; /* of the last one tried */
         return RESULT(error, error ? i - 1 : i);

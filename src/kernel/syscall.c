@@ -51,16 +51,12 @@ void exception_native(struct thread *t)
         }
         uint64_t access = ec == EC_IABORT ? ACCESS_EXEC
                           : (esr & 1 << 6) ? ACCESS_WRITE : ACCESS_READ;
-        uint64_t words[] = {far, access, t->regs.pc, esr, t->object.id, t->regs.sp,
-                            t->regs.x[30]};
         unsigned status = esr & 0x3f;
-        bool mapping = (ec == EC_IABORT || ec == EC_DABORT) && status >= 4 && status <= 15;
-        if (mapping) {
+        if ((ec == EC_IABORT || ec == EC_DABORT) && status >= 4 && status <= 15) {
                 COUNT(faults);
-                ipc_fault(t, LABEL_PAGE_FAULT, words, 7);
+                ipc_fault(t, LABEL_PAGE_FAULT, esr, far, access);
         } else {
-                words[1] = 0;
-                ipc_fault(t, LABEL_EXCEPTION, words, 7);
+                ipc_fault(t, LABEL_EXCEPTION, esr, far, 0);
         }
 }
 

@@ -142,7 +142,9 @@ static void refill_fire(struct timer *timer)
 void thread_slow(struct thread *t, unsigned set, unsigned clear)
 {
         t->slow = (t->slow & ~clear) | set;
-        t->rank = t->slow ? INT32_MIN : (int32_t)t->prio;
+        t->rank = !t->slow ? (int32_t)t->prio
+                  : INT32_MIN + (t->slow & (SLOW_VCPU | SLOW_BUDGET | SLOW_IDLE) ? 1 << RANK_HEAVY
+                                                                                  : 0);
 }
 
 void thread_ready(struct thread *t)
@@ -294,7 +296,7 @@ static inline bool switch_simply(struct cpu *cpu, struct thread *old)
         struct thread *t = cpu->front;
         bool running = old->state == STATE_running; /* if not, it may even be t */
 
-        if (!t || t->rank < 0 || old->rank < 0 || cpu->no_fast)
+        if (!t || t->rank < 0 || (old->rank & 1 << RANK_HEAVY) || cpu->no_fast)
                 return false;
         if (running && (old->rank >= t->rank || old->rank <= cpu->queue_top))
                 return false;

@@ -23,9 +23,7 @@
 /* A server that can't take its own exceptions: its pager decides. */
 static void stuck(struct thread *t, uint64_t esr, uint64_t far)
 {
-        uint64_t words[] = {far, 0, t->regs.pc, esr, t->object.id, t->regs.sp, t->regs.x[30]};
-
-        ipc_fault(t, LABEL_VCPU_STUCK, words, 7);
+        ipc_fault(t, LABEL_VCPU_STUCK, esr, far, 0);
 }
 
 /* Enter the server's vector table: 0 synchronous, 0x80 interrupt. */

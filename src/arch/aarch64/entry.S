@@ -323,6 +323,8 @@ exit_to_thread:
         bl      schedule
         mov     sp, x0
         cbz     x1, 2f
+        .global thread_restore
+thread_restore:                                 // sp = whose turn it is, all of its frame
 1:      ldp     x0, x1, [sp, #TF_PC]
         msr     elr_el1, x0
         msr     spsr_el1, x1
@@ -374,7 +376,7 @@ abandon:
 
 /* A fault of a native thread or of a server, or a call that does not exist. */
 native_fault:
-        adr     x16, exception_native
+        adr     x16, fault_fast
         b       save_server
 
 /* ---- the kernel's own end ------------------------------------------------------------------ */

@@ -67,13 +67,31 @@
         stp     xzr, x11, [sp, #TF_PSTATE]      // and T_TPIDR; EL0t, no flags
 .endm
 
-/* Go on with thread x13 on core x17; x10 = badge. w15 = FP is on: for the other, not for it. */
-.macro  enter
+/* The running thread waits at endpoint x14, before the receivers x10. Clobbers x11. */
+.macro  listen
+        mov     x11, #STATE_RECEIVING
+        stp     xzr, x11, [sp, #T_CALLER]       // and T_STATE
+        stp     x10, x14, [sp, #T_NEXT]         // and T_WAITS_ON
+        mov     x11, sp
+        str     x11, [x14, #EP_RECEIVERS]
+        mov     x11, #STATE_RUNNING
+        stp     x11, xzr, [x13, #T_STATE]       // and T_PARTNER
+.endm
+
+/* FP is on, for the other: x13's first FP instruction at EL0 asks for its registers. */
+.macro  fp_off
+        mov     w11, #1 << 20                   // CPACR_EL1.FPEN
+        msr     cpacr_el1, x11
+        str     wzr, [x17, #CPU_FP_ON]
+.endm
+
+/* Go on with thread x13 on core x17; x10 = badge. w15 = FP is on. counter: of what it was. */
+.macro  enter   counter=CPU_N_FAST
         cbnz    w15, 8f
 7:      str     x13, [x17, #CPU_CURRENT]
-        ldr     x11, [x17, #CPU_N_FAST]
+        ldr     x11, [x17, #\counter]
         add     x11, x11, #1
-        str     x11, [x17, #CPU_N_FAST]
+        str     x11, [x17, #\counter]
         mov     sp, x13
         ldp     x11, x12, [sp, #TF_SP]          // and TF_PC
         msr     sp_el0, x11
@@ -91,9 +109,7 @@
         ldp     x16, x17, [sp, #TF_X(16)]       // goes along, nor of the other's
         mov     x18, xzr
         eret
-8:      mov     w11, #1 << 20                   // FPEN: its first FP instruction at EL0 asks for
-        msr     cpacr_el1, x11                  // its registers
-        str     wzr, [x17, #CPU_FP_ON]
+8:      fp_off
         b       7b
 .endm
 
@@ -147,19 +163,105 @@ ipc_reply_recv_fast:
         ldr     w16, [x13, #T_RANK]
         ldp     w15, w12, [x17, #CPU_FP_ON]     // and CPU_READY_TOP
         ccmp    w16, w12, #8, eq                // ... and nobody comes before the caller
+        b.lt    reply_fault
+        space_enter x13, reply_recv_other
+        // commit
+        leave
+        listen
+        mov     x10, xzr                        // an answer has no badge
+        enter
+
+/* The same up to the last check: perhaps the caller's rank says that it waits after a fault. */
+reply_fault:
+        ldr     w12, [x13, #T_SLOW]
+        cmp     w12, #SLOW_FAULT
+        b.ne    reply_recv_other
+        lsr     x12, x1, #TAG_LABEL_SHIFT
+        cbnz    x12, reply_recv_other           // it is to stay stopped
+        ldr     x12, [x14, #EP_CPU]
+        ldr     x16, [x14, #EP_SENDERS]
+        cmp     x12, x17
+        ccmp    x16, #0, #0, eq                 // no next message yet
+        b.ne    reply_recv_other
+        ldr     w16, [x13, #T_PRIO]
+        ldr     w12, [x17, #CPU_READY_TOP]
+        cmp     w16, w12
         b.lt    reply_recv_other
         space_enter x13, reply_recv_other
         // commit
         leave
-        mov     x11, #STATE_RECEIVING
-        stp     xzr, x11, [sp, #T_CALLER]       // and T_STATE
-        stp     x10, x14, [sp, #T_NEXT]         // and T_WAITS_ON
-        mov     x11, sp
-        str     x11, [x14, #EP_RECEIVERS]
-        mov     x11, #STATE_RUNNING
-        stp     x11, xzr, [x13, #T_STATE]       // and T_PARTNER
-        mov     x10, xzr                        // an answer has no badge
-        enter
+        listen
+        ldr     w11, [x13, #T_PRIO]
+        str     w11, [x13, #T_RANK]
+        str     wzr, [x13, #T_SLOW]
+        cbz     w15, 1f
+        fp_off
+1:      str     x13, [x17, #CPU_CURRENT]
+        ldr     x11, [x17, #CPU_N_FAST]
+        add     x11, x11, #1
+        str     x11, [x17, #CPU_N_FAST]
+        mov     sp, x13
+        b       thread_restore                  // the fault has changed no register of its
+
+/*
+ * A page fault of a native thread, as a message to its pager. x0 = the thread, all in its frame;
+ * x1 = core, sp = the core's stack. What is not simple goes on in C.
+ */
+        .global fault_fast
+fault_fast:
+        ldr     w2, [x0, #T_SLOW]
+        ldr     w3, [x1, #CPU_NO_FAST]
+        orr     w2, w2, w3
+        cbnz    w2, exception_native
+        mrs     x5, esr_el1
+        lsr     w11, w5, #26
+        and     w2, w11, #~4                    // class 0x20: fetch, 0x24: data [D19.2.37]
+        cmp     w2, #0x20
+        b.ne    exception_native
+        and     w2, w5, #0x3f                   // status 4 to 15: translation, access flag,
+        sub     w2, w2, #4                      // permission
+        cmp     w2, #11
+        b.hi    exception_native
+        ldp     x14, x10, [x0, #T_FAULT_EP]     // and badge
+        cbz     x14, exception_native
+        ldp     x12, x13, [x14, #EP_CPU]        // from here on as ipc_call
+        cbz     x13, exception_native
+        ldr     w16, [x13, #T_RANK]
+        cmp     x12, x1
+        ldp     w15, w12, [x1, #CPU_FP_ON]
+        ccmp    w16, w12, #8, eq
+        b.lt    exception_native
+        mov     x17, x1
+        mov     x9, sp
+        mov     sp, x0
+        space_enter x13, fault_slow
+        // commit
+        mov     x2, #STATE_CALLING
+        stp     x2, x13, [sp, #T_STATE]         // and T_PARTNER
+        mov     w2, #1 << 31                    // less than any priority
+        str     w2, [sp, #T_RANK]
+        mov     w2, #SLOW_FAULT
+        str     w2, [sp, #T_SLOW]
+        mov     x2, #STATE_RUNNING
+        stp     x0, x2, [x13, #T_CALLER]        // and T_STATE
+        ldr     x2, [x13, #T_NEXT]
+        str     x2, [x14, #EP_RECEIVERS]
+        mov     x1, #7                          // the tag: seven words, LABEL_PAGE_FAULT
+        movk    x1, #LABEL_PAGE_FAULT, lsl #TAG_LABEL_SHIFT
+        mrs     x2, far_el1
+        ubfx    w3, w5, #6, #1                  // WnR
+        add     w3, w3, #ACCESS_READ            // ACCESS_WRITE is one more
+        tst     w11, #4
+        mov     w4, #ACCESS_EXEC
+        csel    w3, w3, w4, ne
+        ldp     x7, x4, [sp, #TF_SP]            // and TF_PC
+        ldrh    w6, [sp, #T_ID]
+        ldr     x8, [sp, #TF_X(30)]
+        mov     x9, xzr
+        enter   CPU_N_FAULTS                    // the entry itself was counted
+fault_slow:
+        mov     sp, x9
+        b       exception_native
 
 /* No address of the kernel's goes into the frame. x10 means something only with TAG_CAP. */
 .macro  clean

@@ -35,6 +35,21 @@ void tlb_finish(struct tlb_batch *tlb)
          * translations did not change. */
 }
 
+void tlb_added(void)
+{
+        __asm__ volatile("dsb ishst" ::: "memory"); /* walkers see it; none has cached nothing */
+        COUNT(dsb);
+}
+
+void tlb_flush_page(vaddr_t va)
+{
+        __asm__ volatile("dsb ishst\n\t"           /* walkers see the hole ... */
+                         "tlbi vaae1is, %0\n\t"    /* ... before the old copies go ... */
+                         "dsb ish" ::"r"(tlbi_va(va)) : "memory"); /* ... on every core */
+        COUNT(tlbi);
+        COUNT_N(dsb, 2);
+}
+
 void tlb_flush_all(void)
 {
         __asm__ volatile("dsb ishst\n\t"     /* walkers see the entries as they are now */
