@@ -420,7 +420,8 @@ void spaces_revoke(void)
 
 /* ---- system calls ---------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) struct space *space_at(uint64_t slot, enum ouzel_error *error)
+static inline __attribute__((always_inline)) struct space *space_at(uint64_t slot,
+                                                                    enum ouzel_error *error)
 {
         struct cap *cap = cap_find(current()->task, slot, CAP_SPACE, RIGHT_MANAGE, error);
 

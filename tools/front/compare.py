@@ -55,7 +55,8 @@ class Side:
         self.ramdisk = initrd.make(kind, f"initrd-bench-{kind}-{os.getpid()}.cpio",
                                    [(plan, "test")])
         self.machine = Machine(
-            image=options.kernels[kind], initrd=self.ramdisk, smp=options.smp, mem=options.mem, icount=True,
+            image=options.kernels[kind], initrd=self.ramdisk, smp=options.smp, mem=options.mem,
+            icount=True,
             append="console=ttyAMA0 panic=5 ouzel.test=/test/start.sh",
             disks=list(disks),
             # The same "random" numbers in every run: rows repeat. What is written to a disk is
