@@ -32,6 +32,7 @@ void irq_handle(void)
                 irqchip_drop(ack);
                 if (line == boot.timer_irq) {
                         timer_set(UINT64_MAX); /* level: off until schedule() programs it */
+                        COUNT(isb); /* timer_set's */
                         cpu->timer_programmed = UINT64_MAX;
                         cpu->resched = 1;
                         irqchip_deactivate(line);

@@ -264,6 +264,7 @@ void timer_program(struct cpu *cpu)
         if (next != cpu->timer_programmed) {
                 cpu->timer_programmed = next;
                 timer_set(next);
+                COUNT(isb); /* timer_set's */
         }
 }
 

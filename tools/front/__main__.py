@@ -123,6 +123,8 @@ def parser():
     bench = command("bench", "Count instructions per operation of Ouzel itself. './ouzel bench "
                     "linux --help': of Linux on it, against native Linux.")
     bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    bench.add_argument("--compare", metavar="OLD.json", help="also say which rows cost more than "
+                       "in an earlier run's --json")
     bench_linux(bench)
     image = command("image", "Make a boot image.", compiled)
     image.add_argument("--native", action="store_true", help="Ouzel's own shell, no Linux")
@@ -241,7 +243,7 @@ def bench(args):
         import compare
         return compare.run(args)
     import counting
-    return counting.run(args.json)
+    return counting.run(args.json, args.compare)
 
 
 def image(args):
