@@ -12,11 +12,12 @@
 set(OUZEL_COMMON_FLAGS
         $<$<COMPILE_LANGUAGE:C>:-std=gnu2x> -O2 -g -ffreestanding -fno-common
         -march=armv8-a -mbranch-protection=none -ffunction-sections
+        -mfix-cortex-a53-835769 # docs/hardware-checklist.md: the Raspberry Pi 3's cores
         -mno-outline-atomics    # no helper that looks for LSE at run time
         -Ulinux -Uunix -U__linux__ -U__unix__)  # whatever the compiler was built for
 # The compiler drives the linker, but brings no start files, libraries or addresses.
 set(OUZEL_LINK_FLAGS -nostdlib -static -Wl,--build-id=none
-        -Wl,--gc-sections -Wl,-z,max-page-size=4096)
+        -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--fix-cortex-a53-843419)
 if(OUZEL_COMPILER STREQUAL clang)
         # clang's driver for this target looks for "ld.lld" and passes the rest on.
         list(APPEND OUZEL_LINK_FLAGS -fuse-ld=lld)

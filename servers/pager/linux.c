@@ -101,6 +101,20 @@ static void devices_sort(struct program *p, void *fdt, int bus, const struct con
         }
 }
 
+/* Some are optional; if it is most of them, the image is another board's. */
+static void absent_say(const struct program *p, const void *fdt)
+{
+        const char *before = "pager: linux: not on this machine: ";
+
+        for (unsigned i = 0; i < p->entry->n_devices; i++)
+                if (fdt_node_offset_by_compatible(fdt, -1, p->entry->devices[i]) < 0) {
+                        printf("%s%s", before, p->entry->devices[i]);
+                        before = " ";
+                }
+        if (before[1] == 0)
+                printf("\n");
+}
+
 static void set64(void *fdt, int node, const char *name, uint64_t v)
 {
         fdt_setprop_u64(fdt, node, name, v);
@@ -214,6 +228,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
                 return false;
         }
         memory_describe(p, fdt, ram_end);
+        absent_say(p, fdt);
         devices_sort(p, fdt, 0, &c);
         controller_describe(p, fdt, controller_find(fdt, &c));
         cpus_describe(fdt, vcpus);

@@ -78,8 +78,12 @@ static inline pte_t leaf_convert(struct sync *s, pte_t guest, unsigned level,
                 rights |= REGION_DEVICE;
         }
         if (!owned(s, pa, size, rights)) {
-                *error = E_OWNER;
-                return 0;
+                /* A framebuffer that the server would have write-combined: as a device then. */
+                if (attr != ATTR_NC || !never || !owned(s, pa, size, rights | REGION_DEVICE)) {
+                        *error = E_OWNER;
+                        return 0;
+                }
+                attr = ATTR_DEVICE;
         }
         return pa | never | (guest & PTE_RO) | leaf_base(level, attr);
 }

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 
+import boards
 import build
 import initrd
 import machine
@@ -29,7 +30,6 @@ commands:
 
 Missing Debian packages are installed first; what and why is said before.
 """
-BOARDS = {"virt": None, "rpi3": "the Raspberry Pi 3", "rpi4": "the Raspberry Pi 4"}
 
 
 def size(text):
@@ -54,14 +54,6 @@ def forward(text):
     return match.groups()
 
 
-def board(text):
-    if text not in BOARDS:
-        raise argparse.ArgumentTypeError(f"'{text}' is no board: virt (rpi3, rpi4 later)")
-    if BOARDS[text]:
-        raise argparse.ArgumentTypeError(f"{BOARDS[text]} is not supported yet: use virt")
-    return text
-
-
 def parser():
     top = argparse.ArgumentParser(
         prog="./ouzel", epilog=COMMANDS, add_help=True, usage="./ouzel COMMAND [options]",
@@ -81,8 +73,13 @@ def parser():
                          help="what compiles Ouzel (Linux is always gcc's; default gcc)")
 
     def hardware(one):
-        one.add_argument("--board", type=board, default="virt", help="virt (the default)")
-        one.add_argument("--smp", type=cores, default=1, metavar="N", help="cores, 1 to 8")
+        one.add_argument("--board", choices=("virt", *boards.ALL), default="virt",
+                         help="virt (the default), or a Raspberry Pi 3 or 4 with its SD card; "
+                              "they have four cores, and memory and core type of their own")
+        one.add_argument("--uboot", action="store_true",
+                         help="start through U-Boot, from a disk or the card")
+        one.add_argument("--smp", type=cores, metavar="N",
+                         help="cores, 1 to 8 (default 1; a Raspberry Pi's 4)")
         one.add_argument("--mem", type=size, default="1024M", metavar="SIZE",
                          help="memory, 256M to 8G (default 1G)")
         one.add_argument("--gic", type=int, choices=(2, 3), default=2,
@@ -128,6 +125,11 @@ def parser():
     bench_linux(bench)
     image = command("image", "Make a boot image.", compiled)
     image.add_argument("--native", action="store_true", help="Ouzel's own shell, no Linux")
+    image.add_argument("--board", choices=("virt", *boards.ALL), default="virt",
+                       help="rpi3, rpi4: an SD card's image (docs/boards.md)")
+    image.add_argument("--root", choices=("debian",),
+                       help="Debian on the card's root partition (made first, about 10 minutes); "
+                            "else a small system with busybox")
     debug = command("debug", "Start QEMU stopped at its first instruction, with gdb attached, the "
             "kernel's, pager's and Linux's symbols loaded, and commands to look at Ouzel: "
             "see docs/debugging.md.", hardware, system, compiled)
@@ -190,8 +192,45 @@ def bench_linux(bench):
     one.add_argument("--full", action="store_true", help="scaling by processes and memory, too")
 
 
+def make_board(args, board):
+    """A Raspberry Pi with its card, as ./ouzel image makes it; what is written there is lost."""
+    if args.baseline or args.initrd or args.disk or args.forward:
+        raise Failure("--baseline, --initrd, --disk and --forward are virt's: not with --board "
+                      + board.name)
+    if args.uboot and (args.native or board is not boards.RPI3):
+        raise Failure("--uboot is for virt and rpi3, with Linux (docs/boards.md says why)")
+    if args.smp not in (None, 4):
+        raise Failure(f"QEMU's {board.machine} has four cores: leave --smp out")
+    packages.ensure(packages.BUILDING, packages.RUNNING, packages.TREES)
+    one = machine.Machine(image=None, smp=4, board=board,
+                          goodbye=b"poweroff\r" if args.root else b"\x04")
+    if args.native:
+        one.image = build.image("native", args.compiler)
+        return one
+    import card
+    import debian
+    root = debian.image() if args.root else None
+    one.card = card.make(board, args.compiler, root)
+    one.image, one.initrd = build.image(board.name, args.compiler), initrd.make("ouzel")
+    words = [card.command_line()]
+    if not args.root:
+        words.append(terminal_words())
+    one.append = " ".join(words + [args.append]).strip()
+    if args.uboot:
+        one.firmware, one.initrd = card.firmware(board)["u-boot.bin"], None
+    return one
+
+
+def terminal_words():
+    """For board/initrd/sbin/session: the terminal's size, or one shell only."""
+    lines, columns = shutil.get_terminal_size()[::-1]
+    return f"ouzel.size={lines}x{columns}" if sys.stdin.isatty() else "ouzel.once"
+
+
 def make_machine(args):
     """Build what the options ask for, and describe the machine that runs it."""
+    if args.board in boards.ALL:
+        return make_board(args, boards.ALL[args.board])
     for path in args.disk:
         machine.check_file(path, "--disk")
     if args.initrd:
@@ -217,11 +256,17 @@ def make_machine(args):
     if not args.native:
         words = ["console=ttyAMA0", "panic=5"] + words
         if not args.initrd and not args.root:
-            lines, columns = shutil.get_terminal_size()[::-1]
-            words.append(f"ouzel.size={lines}x{columns}" if sys.stdin.isatty() else "ouzel.once")
+            words.append(terminal_words())
         words.append(args.append)
-    return machine.Machine(image=kernel, initrd=ramdisk, append=" ".join(words).strip(),
-                           disks=disks, forwards=args.forward, smp=args.smp, mem=args.mem,
+    append, firmware = " ".join(words).strip(), None
+    if args.uboot:
+        import card
+        if args.baseline:
+            raise Failure("--uboot starts Ouzel: not with --baseline")
+        disks = [*disks, card.uboot_disk(kernel, ramdisk, append)]
+        firmware, ramdisk, append = boards.U_BOOT_VIRT, None, ""
+    return machine.Machine(image=kernel, initrd=ramdisk, append=append, firmware=firmware,
+                           disks=disks, forwards=args.forward, smp=args.smp or 1, mem=args.mem,
                            gic=args.gic, cpu=args.cpu, el2=args.el2, icount=args.icount,
                            goodbye=b"poweroff\r" if args.root else b"\x04")
 
@@ -247,7 +292,18 @@ def bench(args):
 
 
 def image(args):
-    build.image("native" if args.native else "linux", args.compiler)
+    if args.board == "virt":
+        build.image("native" if args.native else "linux", args.compiler)
+        return 0
+    if args.native:
+        raise Failure("--native makes no card: not with --board " + args.board)
+    import card
+    import debian
+    board = boards.ALL[args.board]
+    made = card.make(board, args.compiler, debian.image() if args.root else None)
+    say("to write it to a card (all that is on the card is lost; lsblk shows its name):")
+    say(f"  sudo dd if={short(made)} of=/dev/sdX bs=4M conv=fsync status=progress")
+    say("then docs/boards.md: the serial cable, and what you should see")
     return 0
 
 

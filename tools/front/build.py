@@ -43,8 +43,8 @@ def linux(kind):
 
 
 def image(name, compiler="gcc"):
-    """A boot image by name (native, tests, bench, linux); returns its path."""
-    if name == "linux":
+    """A boot image by name (native, tests, bench, linux, rpi3, rpi4); returns its path."""
+    if name in ("linux", "rpi3", "rpi4"):
         linux("ouzel")
     manifest = os.path.join(ROOT, "board", name + ".manifest")
     if not os.path.exists(manifest):

@@ -5,7 +5,9 @@ import os
 import subprocess
 import time
 
+import boards
 import build
+import card
 import initrd
 import packages
 from say import BUILD, LOGS, ROOT, Failure, say, short
@@ -91,7 +93,7 @@ def fuzz(count):
 
 def run(full=False, only=None):
     packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.CLANG,
-                    packages.TESTING)
+                    packages.TESTING, packages.TREES, packages.CARD, packages.U_BOOT)
     count = Count()
     # The short ones first, so that what is quickly broken is quickly said.
     if attempt(count, "build host tests", build.host):
@@ -102,6 +104,12 @@ def run(full=False, only=None):
     if attempt(count, "build with gcc", build.cross):
         attempt(count, "build Linux image", lambda: build.image("linux"))
         attempt(count, "initial RAM disk", lambda: initrd.make("ouzel"))
+        for board in boards.ALL.values():
+            attempt(count, f"card of the {board.title}", lambda b=board: card.make(b))
+            try:
+                boards.qemu(board)
+            except boards.Missing as e:
+                say(f"n/a: the tests of the {board.title} in QEMU: {e}")
         if full:
             attempt(count, "build native Linux", lambda: build.linux("native"))
         ctest(count, "gcc", only, full)

@@ -32,20 +32,38 @@ class Archive:
         return b"".join(self.parts)
 
 
-def add_tree(archive, top, prefix=""):
+def tree_entries(top, prefix=""):
     for folder, folders, files in os.walk(top):
         folders.sort()
         at = os.path.normpath(os.path.join(prefix, os.path.relpath(folder, top)))
         for name in folders:
             path = os.path.normpath(os.path.join(at, name))
             if path not in FOLDERS:
-                archive.add(path, stat.S_IFDIR | 0o755)
+                yield path, stat.S_IFDIR | 0o755, b"", (0, 0)
         for name in sorted(files):
             path = os.path.join(folder, name)
             mode = 0o755 if os.access(path, os.X_OK) else 0o644
             with open(path, "rb") as f:
-                archive.add(os.path.normpath(os.path.join(at, name)), stat.S_IFREG | mode,
-                            f.read())
+                yield (os.path.normpath(os.path.join(at, name)), stat.S_IFREG | mode, f.read(),
+                       (0, 0))
+
+
+def entries(kind, trees=()):
+    """What is in it: (name, mode, data, device)..., folders before what they hold."""
+    modules = os.path.join(BUILD, "linux", kind, "modules", "lib", "modules")
+    busybox = foreign_file("busybox-static", "arm64", ["/bin/busybox", "/usr/bin/busybox"])
+    for folder in FOLDERS:
+        yield folder, stat.S_IFDIR | (0o1777 if folder == "tmp" else 0o755), b"", (0, 0)
+    yield "dev/console", stat.S_IFCHR | 0o600, b"", CONSOLE
+    with open(busybox, "rb") as f:
+        yield "bin/busybox", stat.S_IFREG | 0o755, f.read(), (0, 0)
+    yield "bin/sh", stat.S_IFLNK | 0o777, b"busybox", (0, 0)
+    for top, place in ((os.path.join(ROOT, "board", "initrd"), ""), *trees):
+        if not os.path.isdir(top):
+            raise Failure(f"{top} is missing: this is not a whole copy of the project")
+        yield from tree_entries(top, place)
+    if os.path.isdir(modules):
+        yield from tree_entries(modules, "lib/modules")
 
 
 def make(kind, name=None, trees=()):
@@ -54,21 +72,9 @@ def make(kind, name=None, trees=()):
     build/NAME, with the folders TREES ((path, place in the archive)...) besides.
     """
     name = name or f"initrd-{kind}.cpio"
-    modules = os.path.join(BUILD, "linux", kind, "modules", "lib", "modules")
-    busybox = foreign_file("busybox-static", "arm64", ["/bin/busybox", "/usr/bin/busybox"])
     archive = Archive()
-    for folder in FOLDERS:
-        archive.add(folder, stat.S_IFDIR | (0o1777 if folder == "tmp" else 0o755))
-    archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
-    with open(busybox, "rb") as f:
-        archive.add("bin/busybox", stat.S_IFREG | 0o755, f.read())
-    archive.add("bin/sh", stat.S_IFLNK | 0o777, b"busybox")
-    for top, place in ((os.path.join(ROOT, "board", "initrd"), ""), *trees):
-        if not os.path.isdir(top):
-            raise Failure(f"{top} is missing: this is not a whole copy of the project")
-        add_tree(archive, top, place)
-    if os.path.isdir(modules):
-        add_tree(archive, modules, "lib/modules")
+    for entry in entries(kind, trees):
+        archive.add(*entry)
     data = archive.bytes()
     os.makedirs(BUILD, exist_ok=True)
     path = os.path.join(BUILD, name)

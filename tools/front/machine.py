@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+import boards
 from say import Failure, say
 
 # A prompt, and busybox's question where the cursor is.
@@ -31,12 +32,20 @@ class Machine:
     icount: bool = False
     goodbye: bytes = b"\x04"  # what, typed at the prompt, makes an unattended guest end
     extra: list = field(default_factory=list)
+    board: object = None      # boards.py; None: QEMU's virt
+    mini_uart: bool = False   # a board whose console that is
+    tree: str = None          # a board's device tree, if it is not to be its own
+    card: str = None          # a board's SD card
+    firmware: str = None      # U-Boot, started instead of the image
 
     def command(self, serial=("-serial", "mon:stdio")):
+        if self.board:
+            return self.board_command(serial)
         argv = ["qemu-system-aarch64", "-machine",
                 f"virt,gic-version={self.gic}" + (",virtualization=on" if self.el2 else ""),
                 "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.mem, "-nographic", *serial,
-                "-global", "virtio-mmio.force-legacy=false", "-kernel", self.image]
+                "-global", "virtio-mmio.force-legacy=false"]
+        argv += ["-bios", self.firmware] if self.firmware else ["-kernel", self.image]
         if self.initrd:
             argv += ["-initrd", self.initrd]
         if self.append:
@@ -50,12 +59,34 @@ class Machine:
                  "-device", "virtio-rng-device"]
         # virt hands out its virtio slots from the top, Linux finds them from the bottom.
         for n, disk in reversed(list(enumerate(self.disks))):
-            with open(disk, "rb") as f:
-                kind = "qcow2" if f.read(4) == b"QFI\xfb" else "raw"
             name = disk.replace(",", ",,")
-            argv += ["-drive", f"if=none,id=disk{n},format={kind},file={name}",
+            argv += ["-drive", f"if=none,id=disk{n},format={disk_format(disk)},file={name}",
                      "-device", f"virtio-blk-device,drive=disk{n}"]
         return argv + self.extra
+
+    def board_command(self, serial):
+        argv = [*boards.qemu(self.board)[0], "-machine", self.board.machine,
+                "-smp", str(self.smp), "-display", "none",
+                *(("-serial", "null") if self.mini_uart else ()), *serial,
+                "-kernel", self.firmware or self.image,
+                "-dtb", self.tree or boards.tree(self.board, self.mini_uart)]
+        if self.initrd:
+            argv += ["-initrd", self.initrd]
+        if self.append:
+            argv += ["-append", self.append]
+        if self.card:
+            # What is written is kept until the machine ends, not in the file.
+            argv += ["-drive", f"if=sd,id=card,format={disk_format(self.card)},snapshot=on,"
+                     f"file={self.card.replace(',', ',,')}"]
+        return argv + self.extra
+
+    def environment(self):
+        return {**os.environ, **(boards.qemu(self.board)[1] if self.board else {})}
+
+
+def disk_format(path):
+    with open(path, "rb") as f:
+        return "qcow2" if f.read(4) == b"QFI\xfb" else "raw"
 
 
 def check_file(path, what):
@@ -72,7 +103,8 @@ def attended(machine, timeout=None):
     # before it has done so.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return subprocess.run(machine.command(), timeout=timeout).returncode
+        return subprocess.run(machine.command(), timeout=timeout,
+                              env=machine.environment()).returncode
     except subprocess.TimeoutExpired as e:
         raise Failure(f"the guest did not end within {timeout} s (--timeout): stopped") from e
     finally:
@@ -94,7 +126,8 @@ class Guest:
         try:
             self.job = subprocess.Popen(machine.command(("-serial", "stdio", "-monitor", "none")),
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, bufsize=0)
+                                        stderr=subprocess.STDOUT, bufsize=0,
+                                        env=machine.environment())
         except FileNotFoundError as e:
             raise Failure("qemu-system-aarch64 is missing: apt install qemu-system-arm") from e
         os.set_blocking(self.job.stdout.fileno(), False)

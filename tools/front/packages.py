@@ -40,6 +40,13 @@ PROVING = {
     "frama-c-base": "proves the validator's contracts", "gcc": "preprocesses for it",
     "why3": "calls the provers", "z3": "a prover", "cvc4": "a prover",
 }
+TREES = {"device-tree-compiler": "compiles the boards' device trees"}
+CARD = {
+    "dosfstools": "makes the card's boot partition", "mtools": "fills it",
+    "e2fsprogs": "makes the card's root partition", "u-boot-tools": "packs U-Boot's script",
+}
+U_BOOT = {"u-boot-qemu": "U-Boot for QEMU's virt", "u-boot-tools": "packs U-Boot's script",
+          "dosfstools": "makes its disk", "mtools": "fills it"}
 DEBUGGING = {"gdb-multiarch": "the debugger"}
 DEBIAN_ROOT = {
     "mmdebstrap": "makes a Debian root file system",
@@ -132,19 +139,19 @@ def machine_sources():
     return found
 
 
-def source_lines(entries):
+def source_lines(entries, components="main"):
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     signed = f"[signed-by={keyring}] " if os.path.exists(keyring) else ""
-    return "".join(f"deb {signed}{uri} {suite} main\n" for uri, suite, _ in entries)
+    return "".join(f"deb {signed}{uri} {suite} {components}\n" for uri, suite, _ in entries)
 
 
-def private_root(name, arch, entries):
+def private_root(name, arch, entries, components="main"):
     """Options that make apt work in build/apt/NAME, with its lists up to date."""
     top = os.path.join(BUILD, "apt", name)
     for part in ("state/lists/partial", "cache/archives/partial", "sources.d"):
         os.makedirs(os.path.join(top, part), exist_ok=True)
     with open(os.path.join(top, "sources.list"), "w") as f:
-        f.write(source_lines(entries))
+        f.write(source_lines(entries, components))
     open(os.path.join(top, "status"), "a").close()
     options = []
     for key, value in {
@@ -174,10 +181,54 @@ def from_backports(names):
     return [os.path.join(top, f) for f in os.listdir(top) if f.endswith(".deb")]
 
 
-def foreign_file(package, arch, path):
+def newer_qemu():
+    """(argv, environment) of the backports' QEMU, fetched into build/apt and not installed.
+
+    It needs the libraries of the installed one, so that has to be there; what differs (the
+    programs, their data and modules) comes along.
+    """
+    place = os.path.join(BUILD, "apt", "qemu")
+    if not os.path.exists(os.path.join(place, "complete")):
+        ensure(RUNNING)
+        _, suite, codename = ([e for e in machine_sources() if e[1] == e[2]] or [("", "", "")])[0]
+        if not codename:
+            raise Failure("no Debian release among this machine's apt sources, so no backports "
+                          "with a newer QEMU: install QEMU 9 or later")
+        uri = [e[0] for e in machine_sources() if e[1] == e[2]][0]
+        say(f"fetching a newer QEMU from {codename}-backports into build/apt (nothing of it is "
+            "installed here)")
+        arch = query("dpkg", "--print-architecture").strip()
+        options, top = private_root(f"{codename}-qemu", arch, machine_sources() +
+                                    [(uri, f"{codename}-backports", "")])
+        # Against what is installed here: only what has to be newer is downloaded. A part of
+        # Debian 12's qemu-system-common is a package of its own now; without it the new QEMU
+        # finds the old one's, and complains.
+        options += ["-o", "Dir::State::status=/var/lib/dpkg/status", "-t",
+                    f"{codename}-backports"]
+        archives = os.path.join(top, "cache", "archives")
+        step("QEMU of the backports", ["apt-get"] + options + [
+            "-y", "--no-install-recommends", "--download-only", "install", "qemu-system-arm"],
+            "apt-qemu",
+            hint="without it there is no Raspberry Pi 4 to test on; QEMU 9 or later has one")
+        step("its modules", ["apt-get"] + options + ["download", "qemu-system-modules-opengl",
+                                                    "qemu-system-modules-spice"],
+             "apt-qemu-modules", cwd=archives)
+        shutil.rmtree(place, ignore_errors=True)
+        for name in sorted(os.listdir(archives)):
+            if name.endswith(".deb"):
+                subprocess.run(["dpkg-deb", "-x", os.path.join(archives, name), place], check=True)
+        open(os.path.join(place, "complete"), "w").close()
+    libraries = os.path.join(place, "usr", "lib", f"{os.uname().machine}-linux-gnu")
+    return ([os.path.join(place, "usr", "bin", "qemu-system-aarch64"), "-L",
+             os.path.join(place, "usr", "share", "qemu")],
+            {"QEMU_MODULE_DIR": os.path.join(libraries, "qemu"), "LD_LIBRARY_PATH": libraries})
+
+
+def foreign_file(package, arch, path, component="main"):
     """Where the file PATH of a foreign architecture's package lies, fetching it if need be.
 
     PATH may be a list of places. Nothing is installed: the package is only unpacked.
+    COMPONENT is the archive's: firmware, for one, is not in main.
     """
     place = os.path.join(BUILD, "apt", f"{package}-{arch}")
     for candidate in path:
@@ -185,7 +236,8 @@ def foreign_file(package, arch, path):
             return place + candidate
     say(f"fetching {package} for {arch} from this machine's Debian archive into build/apt "
         "(nothing of it is installed here)")
-    options, top = private_root(arch, arch, machine_sources())
+    options, top = private_root(arch if component == "main" else f"{arch}-{component}", arch,
+                                machine_sources(), f"main {component}".replace("main main", "main"))
     step(f"{package}:{arch}", ["apt-get"] + options + ["download", package],
          "apt-download", cwd=top,
          hint=f"does the archive in this machine's apt sources serve {arch}?")

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import boards
 import initrd
 from machine import Guest, Machine, clean
 from say import ROOT, Failure
@@ -70,6 +71,9 @@ def judge(results, text, names, ended, what):
 
 
 def make_machine(args, **more):
+    if args.board:
+        board = boards.ALL[args.board]
+        return Machine(image=args.image, smp=4, board=board, card=args.card, **more)
     return Machine(image=args.image, smp=args.smp, gic=args.gic, cpu=args.cpu, mem=args.mem,
                    el2=args.el2, **{"append": args.append, **more})
 
@@ -97,8 +101,10 @@ def linux(args, results):
     ramdisk = test_ramdisk(args)
     name = os.path.basename(args.names[0])
     script = "/test/bin/" + name[:-2] if name.endswith(".c") else "/test/" + name
-    guest = Guest(make_machine(args, initrd=ramdisk,
-                               append=f"console=ttyAMA0 panic=5 ouzel.test={script}"))
+    append = f"panic=5 ouzel.test={script}"
+    if not args.board: # its tree names the console
+        append = "console=ttyAMA0 " + append
+    guest = Guest(make_machine(args, initrd=ramdisk, append=append))
     try:
         ended = guest.finish(args.limit)
     finally:
@@ -151,7 +157,7 @@ def guests(args, results):
     tests = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tests)
     text = ""
-    for name in [n for n in vars(tests) if n.startswith("test_")]:
+    for name in [n for n in vars(tests) if re.fullmatch("test_" + args.select, n)]:
         with tempfile.TemporaryDirectory() as folder:
             start = Starter(args, folder)
             try:
@@ -216,6 +222,10 @@ def main():
     parser.add_argument("--program")
     parser.add_argument("--programs", help="a folder of Linux programs")
     parser.add_argument("--script")
+    parser.add_argument("--board", choices=boards.ALL, help="not QEMU's virt")
+    parser.add_argument("--card", help="the board's SD card")
+    parser.add_argument("--no-machine", action="store_true", help="the script starts none")
+    parser.add_argument("--select", default=".*", help="these tests of the script (regex)")
     parser.add_argument("--smp", type=int, default=1)
     parser.add_argument("--gic", type=int, default=2)
     parser.add_argument("--cpu", default="cortex-a72")
@@ -229,7 +239,11 @@ def main():
     try:
         if args.image and not os.path.exists(args.image):
             raise Failure(f"{args.image} is missing: build it first (./ouzel image)")
+        if args.board and not args.no_machine:
+            boards.qemu(boards.ALL[args.board])
         text = globals()[args.kind](args, results)
+    except boards.Missing as e:
+        print(f"n/a: {e}") # counts as nothing: it did not run
     except Failure as e:
         results.missing(expected(args.names) or ["start"], str(e))
         print(e)
