@@ -57,7 +57,7 @@ TEST(task_create_refuses)
         EXPECT_E(CALL(notification_create, more, 0), E_QUOTA);
         EXPECT_E(CALL(space_create, more, 0), E_QUOTA);
         EXPECT_E(CALL(thread_create, more, SLOT_TASK, 0, 1, 0), E_QUOTA);
-        EXPECT_E(CALL(irq_create, more, 200, 0), E_QUOTA);
+        EXPECT_E(CALL(irq_create, more, 100, 0), E_QUOTA);
         EXPECT_E(CALL(cap_copy, SLOT_TASK, 4000, SLOT_SLEEP, 0), E_QUOTA);
         EXPECT_E(CALL(cap_probe, more), E_CAP);
 }
