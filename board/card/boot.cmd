@@ -10,19 +10,19 @@ setexpr image ${base} + 0x04000000
 setexpr disk ${base} + 0x0c000000
 # The firmware's command line is in the device tree; this file's, if there is one, comes first.
 if test -e ${devtype} ${devnum}:${distro_bootpart} /bootargs.env; then
-	load ${devtype} ${devnum}:${distro_bootpart} ${disk} bootargs.env
-	env import -t ${disk} ${filesize}
+        load ${devtype} ${devnum}:${distro_bootpart} ${disk} bootargs.env
+        env import -t ${disk} ${filesize}
 fi
 echo "Ouzel: loading from ${devtype} ${devnum}:${distro_bootpart}"
 if load ${devtype} ${devnum}:${distro_bootpart} ${image} ouzel.img; then
-	if load ${devtype} ${devnum}:${distro_bootpart} ${disk} initrd.img; then
-		setenv ramdisk ${disk}:${filesize}
-	else
-		echo "Ouzel: no initrd.img beside boot.scr: starting without"
-		setenv ramdisk -
-	fi
-	booti ${image} ${ramdisk} ${fdt_addr}
-	echo "Ouzel: ouzel.img is no arm64 image, or damaged: write the card again"
+        if load ${devtype} ${devnum}:${distro_bootpart} ${disk} initrd.img; then
+                setenv ramdisk ${disk}:${filesize}
+        else
+                echo "Ouzel: no initrd.img beside boot.scr: starting without"
+                setenv ramdisk -
+        fi
+        booti ${image} ${ramdisk} ${fdt_addr}
+        echo "Ouzel: ouzel.img is no arm64 image, or damaged: write the card again"
 else
-	echo "Ouzel: no ouzel.img beside boot.scr: write the card again (./ouzel image)"
+        echo "Ouzel: no ouzel.img beside boot.scr: write the card again (./ouzel image)"
 fi
