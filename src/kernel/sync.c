@@ -21,8 +21,15 @@
 struct sync {
         struct space *space;
         struct region region; /* normal memory; empty at first */
+        unsigned tables;      /* of the server's that were walked, in this call */
         struct tlb_batch tlb;
 };
+
+/*
+ * What one call walks at most: 64 GiB in 4 KiB pages. A table that leads back to itself
+ * describes 2^36 pages; interrupts, and perhaps other cores, wait meanwhile.
+ */
+#define TABLES_MAX (1u << 15)
 
 static void sync_begin(struct sync *s, struct space *space)
 {
@@ -220,6 +227,12 @@ static void sync_span(struct sync *s, vaddr_t va, vaddr_t last)
                 unsigned level = 0;
                 pte_t entry = 0;
 
+                if (UNLIKELY(++s->tables > TABLES_MAX)) {
+                        reject(s->space, va, E_LIMIT);
+                        unmap_span(s, va, last + 1 ? last + 1 : last);
+                        return;
+                }
+
                 for (; table; level++) {
                         entry = READ_ONCE(table[LEVEL_INDEX(va, level)]);
                         if (level == 3 || (entry & 3) != 3)
@@ -261,6 +274,7 @@ enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
                 return E_RANGE;
         if (!space->guest)
                 return E_STATE;
+        s.tables = 0;
         sync_begin(&s, space);
         sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
         sync_end(&s);
@@ -289,6 +303,7 @@ void sync_drain(struct thread *t)
         uint32_t head, tail;
 
         s.space = NULL;
+        s.tables = 0;
         spin_lock(&t->drain_lock);
         head = block->sync_head;
         tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);

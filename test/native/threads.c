@@ -200,9 +200,7 @@ static void calls_all_the_time(uint64_t argument)
                 fail(__FILE__, __LINE__, "began with the end of another call", argument, 0x5117,
                      false);
         for (;;) {
-                CALL(notification_create, 100, 0);
-                CALL(cap_copy, SLOT_TASK, 101, 100, RIGHT_SEND);
-                CALL(cap_revoke, 100);
+                CALL(cap_copy, SLOT_TASK, 100, SLOT_TASK, 0);
                 CALL(cap_delete, 100);
                 CALL(thread_start, SLOT_NEVER, 0); /* one that sees the whole frame */
                 __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
@@ -221,7 +219,7 @@ TEST(thread_that_is_ended_in_the_middle_of_a_call)
 
         for (unsigned i = 0; i < n; i++)
                 w[i] = worker_start(calls_all_the_time, 0x5117, .task = task_new(40), .core = i);
-        for (unsigned round = 0; round < 60 && !failed(); round++) {
+        for (unsigned round = 0; round < 25 && !failed(); round++) {
                 unsigned i = (unsigned)random_below(&random, n);
                 EXPECT_OK(CALL(thread_stop, w[i]->slot));
                 worker_restart(w[i]);
@@ -229,14 +227,14 @@ TEST(thread_that_is_ended_in_the_middle_of_a_call)
                 if (round % 16 == 0)
                         sleep_us(50); /* those on our core, too */
         }
-        for (unsigned round = 0; round < 6 && !failed(); round++) {
+        for (unsigned round = 0; round < 3 && !failed(); round++) {
                 unsigned task = task_new(40);
                 worker_start(calls_all_the_time, 0x5117, .task = task, .core = cores - 1);
                 uint32_t before = calls;
                 wait_until(&calls, before + 3);
                 EXPECT_OK(CALL(task_destroy, task));
         }
-        EXPECT(calls > 20);
+        EXPECT(calls > 10);
 }
 
 /* ---- who runs ----------------------------------------------------------------------------------------- */
