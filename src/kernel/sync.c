@@ -145,6 +145,8 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 {
         pte_t *table = table_at(space->root);
 
+        if (space->last_tag == va >> LEVEL_SHIFT(2))
+                return space->last;
         for (unsigned level = 0; level < 3; level++) {
                 pte_t entry = table[LEVEL_INDEX(va, level)];
                 if ((entry & 3) != 3) {
@@ -153,6 +155,8 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
                 }
                 table = table_at(entry);
         }
+        space->last = table;
+        space->last_tag = va >> LEVEL_SHIFT(2);
         return table;
 }
 
