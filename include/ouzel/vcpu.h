@@ -131,7 +131,10 @@ struct vcpu_block {
  */
 #define SERVER_HEADER        0x40
 #define SERVER_MAGIC         0x4c455a554f584e4c /* "LNXOUZEL" in little-endian order */
-#define SERVER_ABI           1
-/* u64 magic, abi, entry offset, n, then n (<= 8) of { u64 start, end, rights (ACCESS_*) } */
+#define SERVER_ABI           2
+/*
+ * u64 magic, abi, entry offset, file (a whole file has at least so many bytes), n, then
+ * n (<= 8) of { u64 start, end, rights (ACCESS_*) }
+ */
 
 #endif

@@ -11,7 +11,7 @@
 #define FDT_SIZE (2 * MIB) /* QEMU pads its tree to 1 MiB; Linux takes 2 at most */
 
 struct server_segment { uint64_t start, end, rights; };
-struct server_header { uint64_t magic, abi, entry, n; struct server_segment segment[8]; };
+struct server_header { uint64_t magic, abi, entry, file, n; struct server_segment segment[8]; };
 
 /* The Image is what it says it is, and has our port. */
 static bool image_check(const struct archive_file *file, struct server_header *h, uint64_t *size)
@@ -30,6 +30,11 @@ static bool image_check(const struct archive_file *file, struct server_header *h
         if (h->abi != SERVER_ABI || h->n > 8 || *size > 1ul << 30 || file->size > *size) {
                 printf("pager: linux: `%s` is for another version of Ouzel (ABI %lu, here %d), or "
                        "corrupt\n", file->name, h->abi, SERVER_ABI);
+                return false;
+        }
+        if (file->size < h->file) {
+                printf("pager: linux: `%s` is cut off: %u of at least %lu bytes are there\n",
+                       file->name, file->size, h->file);
                 return false;
         }
         for (unsigned i = 0; i < h->n; i++) {

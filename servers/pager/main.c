@@ -99,9 +99,9 @@ static const char *cause(uint64_t esr)
         case 0x07: return "floating point";
         case 0x0e: return "illegal execution state";
         case 0x18: return "privileged instruction";
-        case 0x20: return "instruction fetch";
+        case 0x20: case 0x21: return "instruction fetch";
         case 0x22: return "pc not aligned";
-        case 0x24: return esr & 64 ? "write" : "read";
+        case 0x24: case 0x25: return esr & 64 ? "write" : "read";
         case 0x26: return "sp not aligned";
         case 0x2f: return "system error";
         case 0x3c: return "brk";
@@ -126,7 +126,7 @@ static const char *abort_kind(uint64_t esr)
 static void report(const struct program *p, uint64_t label, const uint64_t w[MSG_WORDS])
 {
         unsigned class = (unsigned)(w[3] >> 26);
-        bool abort = class == 0x20 || class == 0x24;
+        bool abort = (class & ~5u) == 0x20; /* of a fetch or of data, of its own level or not */
 
         printf("pager: `%s` thread %lu%s: %s", name_of(p), w[4],
                label == LABEL_VCPU_STUCK ? " can't take its own exceptions" : " died",

@@ -139,6 +139,17 @@ module_in_and_out() {
 no_complaints() {
         ! dmesg | grep -E 'WARNING|BUG:|Oops|Call trace|refused|mismatch|soft lockup|rcu.*stall'
 }
+privileged_instructions_of_linux_are_trapped() {
+        [ -d /sys/kernel/debug/ouzel ] || return 0      # natively they work
+        modprobe trap_test || return 1
+        for n in 0 1 2 3 4 5 6 7 8 9 10 11; do
+                (echo $n >/sys/kernel/debug/ouzel/trap) 2>/dev/null
+                code=$?
+                [ $code = 139 ] || { expect "instruction $n: exit $code" 139; return; }
+        done
+        expect "$(dmesg | grep -c 'Oops - Undefined instruction')" 12 &&
+                dmesg | grep -q 'pc : execute.*trap_test'
+}
 
 check cpus_online cpus_online
 check init_is_first init_is_first
@@ -171,4 +182,6 @@ check dev_mem_is_refused dev_mem_is_refused
 check interrupts_are_counted interrupts_are_counted
 check module_in_and_out module_in_and_out
 check no_complaints no_complaints
+# The last: it leaves complaints.
+check privileged_instructions_of_linux_are_trapped privileged_instructions_of_linux_are_trapped
 finish

@@ -3,15 +3,12 @@
  * programs.c -- what unmodified Linux programs count on, and what they must not be able to do.
  *
  * A static arm64 program, run by busybox on the machine that just booted, on Ouzel and on the
- * native build alike: every result must be the same there. Each test runs in a process of its
- * own, so that a crash is its failure and nothing else's.
+ * native build alike: every result must be the same there.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <asm/hwcap.h>
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
@@ -23,18 +20,10 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -44,48 +33,9 @@
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#define PAGE 4096ul
-#define MIB (1ul << 20)
-
-struct test {
-        const char *name;
-        void (*run)(void);
-        struct test *next;
-};
-static struct test *tests, **tests_end = &tests;
-static int report; /* a pipe: why the test failed */
-
-static _Noreturn void fail(const char *format, ...)
-{
-        char text[200];
-        va_list args;
-
-        va_start(args, format);
-        vsnprintf(text, sizeof(text), format, args);
-        va_end(args);
-        if (write(report, text, strlen(text)) < 0)
-                _exit(2);
-        _exit(1);
-}
-
-#define EXPECT(what)                                                                        \
-        do {                                                                                \
-                if (!(what))                                                                \
-                        fail("line %d: %s (errno %d)", __LINE__, #what, errno);             \
-        } while (0)
-#define TEST(name)                                                                          \
-        static void name(void);                                                             \
-        __attribute__((constructor)) static void add_##name(void)                           \
-        {                                                                                   \
-                static struct test test = {#name, name, NULL};                              \
-                *tests_end = &test;                                                         \
-                tests_end = &test.next;                                                     \
-        }                                                                                   \
-        static void name(void)
+#include "harness.h"
 
 /* ---- catching what a program must not do ----------------------------------------------- */
 
@@ -330,15 +280,6 @@ static void on_cpu(unsigned cpu)
         EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
 }
 
-static void wait_for(pid_t pid)
-{
-        int status;
-
-        EXPECT(waitpid(pid, &status, 0) == pid);
-        if (!WIFEXITED(status) || WEXITSTATUS(status))
-                fail("a child ended with %x", status);
-}
-
 TEST(processes_do_not_see_each_others_registers)
 {
         pid_t pids[4];
@@ -414,15 +355,6 @@ TEST(thread_pointer_is_kept)
 }
 
 /* ---- memory ---------------------------------------------------------------------------- */
-
-static uint8_t *map(size_t size, int protection)
-{
-        uint8_t *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        EXPECT(p != MAP_FAILED);
-        return p;
-}
-#define RW (PROT_READ | PROT_WRITE)
 
 TEST(new_memory_is_zero)
 {
@@ -1386,45 +1318,9 @@ TEST(swap_out_and_in)
 
 int main(int argc, char **argv)
 {
-        unsigned count = 0;
-
         if (argc > 2 && !strcmp(argv[1], "--exit"))
                 return atoi(argv[2]);
         if (argc > 1 && !strcmp(argv[1], "--registers"))
                 return check_clean_registers();
-        setvbuf(stdout, NULL, _IOLBF, 0);
-        for (struct test *t = tests; t; t = t->next) {
-                int fds[2], status;
-                char why[201] = "";
-
-                if (argc > 1 && strcmp(argv[1], t->name))
-                        continue;
-                count++;
-                if (pipe(fds))
-                        return 2;
-                pid_t pid = fork();
-                if (!pid) {
-                        close(fds[0]);
-                        report = fds[1];
-                        alarm(120);
-                        t->run();
-                        _exit(0);
-                }
-                close(fds[1]);
-                waitpid(pid, &status, 0);
-                /* A grandchild may have said it, and may still hold the pipe. */
-                fcntl(fds[0], F_SETFL, O_NONBLOCK);
-                if (read(fds[0], why, 200) < 0)
-                        why[0] = 0;
-                close(fds[0]);
-                if (WIFEXITED(status) && !WEXITSTATUS(status))
-                        printf("TEST %s: ok\n", t->name);
-                else if (WIFSIGNALED(status))
-                        printf("TEST %s: FAILED killed by signal %d %s\n", t->name,
-                               WTERMSIG(status), why);
-                else
-                        printf("TEST %s: FAILED %s\n", t->name, why);
-        }
-        printf("TESTS %u\n", count);
-        return 0;
+        return run_tests(argc > 1 ? argv[1] : NULL);
 }

@@ -18,6 +18,7 @@ COMMANDS = """\
 commands:
   run      boot Linux on Ouzel in QEMU, to a shell prompt (--native: Ouzel's own shell)
   test     build and run every test; ends with one line that counts them
+  soak     an hour of mixed stress in Debian, with the shadow tables checked all along
   bench    count instructions per operation, as a table (--json FILE)
   bench linux   what Linux costs on Ouzel, against native Linux, row by row
   image    make the boot image, and say where it is
@@ -117,6 +118,10 @@ def parser():
                    "0 if none failed.")
     test.add_argument("--full", action="store_true", help="the long tests, too")
     test.add_argument("--only", metavar="REGEX", help="only the ctest tests that match")
+    soak = command("soak", "Mixed stress in Debian on 4 cores, while the kernel is asked whether "
+                   "each shadow table is right; afterwards its memory must be back. The exit "
+                   "code is 0 if all went well.", compiled)
+    soak.add_argument("--minutes", type=int, default=60, help="how long (default 60)")
     bench = command("bench", "Count instructions per operation of Ouzel itself. './ouzel bench "
                     "linux --help': of Linux on it, against native Linux.")
     bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
@@ -281,6 +286,11 @@ def run(args):
 def test(args):
     import check
     return check.run(full=args.full, only=args.only)
+
+
+def soak(args):
+    import check
+    return check.soak(args.minutes, args.compiler)
 
 
 def bench(args):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 
 import boards
@@ -118,3 +119,16 @@ def run(full=False, only=None):
         print(f"FAILED {name}: {why}")
     print(f"{count.passed} passed, {len(count.failed)} failed", flush=True)
     return 1 if count.failed else 0
+
+
+def soak(minutes, compiler):
+    image = build.image("linux", compiler)
+    here = os.path.dirname(os.path.abspath(__file__))
+    results = os.path.join(os.path.dirname(image), "results", "soak")
+    # The first round of each kind comes before the clock starts; emulation is slow.
+    limit = minutes * 60 + 3600
+    say(f"soaking for {minutes} minutes; what it says: {short(results)}.log")
+    return subprocess.run([sys.executable, "-B", os.path.join(here, "runner.py"), results,
+                           "--limit", str(limit), "debian", "--image", image, "--smp", "4",
+                           "--gic", "3", "--mem", "2048M", "--set", f"SOAK_MINUTES={minutes}",
+                           "--names", os.path.join(ROOT, "test", "linux", "soak.sh")]).returncode

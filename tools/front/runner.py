@@ -6,6 +6,7 @@ that the program said. Exit code 0 if nothing failed.
 """
 import argparse
 import dataclasses
+import importlib
 import importlib.util
 import os
 import re
@@ -17,7 +18,7 @@ import time
 import boards
 import initrd
 from machine import Guest, Machine, clean
-from say import ROOT, Failure
+from say import BUILD, ROOT, Failure
 
 LINE = re.compile(r"^TEST (\S+): (ok|n/a|FAILED)\b *(.*?)\s*$", re.M)
 END = re.compile(r"^TESTS (\d+)\s*$", re.M)
@@ -91,43 +92,79 @@ def native(args, results):
 def test_ramdisk(args):
     """The initial RAM disk with test/linux in /test, and programs in /test/bin, besides."""
     trees = [(os.path.join(ROOT, "test", "linux"), "test")]
+    if args.selftests:
+        linux_build = os.path.join(BUILD, "linux")
+        args.programs = os.path.join(linux_build, "selftests")
+        subprocess.run([os.path.join(ROOT, "test", "linux", "selftests-build.sh"),
+                        os.path.join(linux_build, "source"), args.programs], check=True)
     if args.programs:
         trees.append((args.programs, "test/bin"))
     kind = "ouzel" if args.image.endswith(".img") else "native"
     return initrd.make(kind, f"initrd-test-{os.getpid()}.cpio", trees)
 
 
+class Nobody:
+    """The host's side of a test that needs none."""
+    machine, append = {}, ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def step(self, guest):
+        pass
+
+    def results(self):
+        return []
+
+
+def test_module(name):
+    """test/linux/NAME.py"""
+    sys.path.insert(0, os.path.join(ROOT, "test", "linux"))
+    return importlib.import_module(name)
+
+
 def linux(args, results):
     ramdisk = test_ramdisk(args)
-    name = os.path.basename(args.names[0])
-    script = "/test/bin/" + name[:-2] if name.endswith(".c") else "/test/" + name
-    append = f"panic=5 ouzel.test={script}"
-    if not args.board: # its tree names the console
-        append = "console=ttyAMA0 " + append
-    guest = Guest(make_machine(args, initrd=ramdisk, append=append))
-    try:
-        ended = guest.finish(args.limit)
-    finally:
-        guest.kill()
-        os.remove(ramdisk)
-    judge(results, clean(guest.output), expected(args.names), ended, "Linux")
+    name, kind = os.path.splitext(os.path.basename(args.names[0]))
+    script = f"/test/bin/{name}" if kind == ".c" else f"/test/{name}{kind}"
+    host = test_module(name).Host() if args.host else Nobody()
+    with host:
+        append = f"panic=5 ouzel.test={script} {host.append}"
+        if not args.board:  # its tree names the console
+            append = "console=ttyAMA0 " + append
+        guest = Guest(make_machine(args, initrd=ramdisk, append=append, **host.machine))
+        end = time.monotonic() + args.limit
+        try:
+            while not guest.finish(0.3) and time.monotonic() < end:
+                host.step(guest)
+        finally:
+            guest.kill()
+            os.remove(ramdisk)
+        judge(results, clean(guest.output), expected(args.names), guest.ended, "Linux")
+        for name, why in host.results():
+            results.add(name, "FAILED" if why else "ok", why or "")
     return clean(guest.output)
 
 
+def tests_of(module):
+    return [(name[5:], test) for name, test in vars(module).items() if name.startswith("test_")]
+
+
 def console(args, results):
-    sys.path.insert(0, os.path.join(ROOT, "test", "linux"))
-    import console as tests
     ramdisk = test_ramdisk(args)
     text = ""
     try:
-        for name in [n for n in vars(tests) if n.startswith("test_")]:
+        for name, test in tests_of(test_module("console")):
             guest = Guest(make_machine(args, initrd=ramdisk, append="console=ttyAMA0 panic=5"))
             try:
-                why = getattr(tests, name)(guest)
+                why = test(guest)
             finally:
                 guest.kill()
             text += f"---- {name}\n{clean(guest.output)}\n"
-            results.add(name[5:], "FAILED" if why else "ok", why or "")
+            results.add(name, "FAILED" if why else "ok", why or "")
     finally:
         os.remove(ramdisk)
     return text
@@ -173,6 +210,138 @@ def guests(args, results):
     return text
 
 
+class Lab:
+    """Makes images that are wrong somewhere, and boots them: see test/linux/bad_input.py."""
+
+    def __init__(self, args, folder):
+        self.args, self.folder, self.text = args, folder, ""
+        self.build = os.path.dirname(args.image)
+
+    def file(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def linux(self):
+        with open(os.path.join(BUILD, "linux", "ouzel", "arch", "arm64", "boot", "Image"),
+                  "rb") as f:
+            return f.read()
+
+    def server(self, name):
+        with open(os.path.join(self.build, "bad-servers", name), "rb") as f:
+            return f.read()
+
+    def image(self, linux=None, manifest=None, flip=False, cut=1):
+        """A boot image with this Linux and manifest, a wrong bit in it, or only part of it."""
+        linux = self.file("linux", linux or self.linux())
+        path = os.path.join(ROOT, "board", "linux.manifest")
+        if manifest:
+            path = self.file("manifest", manifest.encode())
+        archive, out = os.path.join(self.folder, "cpio"), os.path.join(self.folder, "image")
+        subprocess.run([os.path.join(self.build, "mkarchive"), archive, path,
+                        f"pager={self.build}/bin/pager", f"linux={linux}"], check=True)
+        if flip:
+            with open(archive, "r+b") as f:
+                f.seek(-(os.path.getsize(linux) // 2), os.SEEK_END)
+                bit = bytes([f.read(1)[0] ^ 1])
+                f.seek(-1, os.SEEK_CUR)
+                f.write(bit)
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "mkimage.py"),
+                        os.path.join(self.build, "kernel.bin"), archive, "-o", out], check=True)
+        os.truncate(out, int(os.path.getsize(out) * cut))
+        return out
+
+    def says(self, image, *patterns, disk=None, initrd=None, mem=None, append=""):
+        """Boot it. What is wrong: it does not say all this, in this order, or does not end."""
+        guest = Guest(Machine(image=image, smp=self.args.smp, mem=mem or self.args.mem,
+                              initrd=initrd and self.file("initrd", initrd),
+                              disks=[self.file("disk", disk)] if disk else [],
+                              append=f"console=ttyAMA0 panic=5 {append}"))
+        start, why = 0, None
+        try:
+            for pattern in patterns:
+                match = guest.expect(pattern.encode(), 100, start)
+                if not match:
+                    why = f"did not say: {pattern}"
+                    break
+                start = match.end()
+            if not why and "switching off" in patterns[-1] and not guest.finish(20):
+                why = "the machine did not end"
+        finally:
+            guest.kill()
+            self.text += clean(guest.output)
+        return why
+
+
+def refusals(args, results):
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab(args, folder)
+        for name, test in tests_of(test_module("bad_input")):
+            lab.text += f"---- {name}\n"
+            why = test(lab)
+            results.add(name, "FAILED" if why else "ok", why or "")
+    return lab.text
+
+
+DEBIAN_PROMPT = rb"root@ouzel:[^\r\n]*# "
+
+
+def debian(args, results):
+    """A copy of the Debian root file system boots; the first name runs in it, as root."""
+    import debian as root
+    kind = "ouzel" if args.image.endswith(".img") else "native"
+    script = args.names[0]
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        disk, tests = os.path.join(folder, "root.img"), os.path.join(folder, "tests.img")
+        subprocess.run(["cp", "--sparse=always", root.image(), disk], check=True)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", "tests", "-d",
+                        os.path.dirname(script), tests, "64M"], check=True)
+        guest = Guest(make_machine(args, disks=[disk, tests, *root.modules(kind)],
+                                   append="console=ttyAMA0 panic=5 root=/dev/vda rw"))
+        end = time.monotonic() + args.limit
+        try:
+            if guest.expect(DEBIAN_PROMPT, args.limit):
+                results.add("reaches_a_prompt", "ok")
+                command = " ".join([*args.set, "/mnt/" + os.path.basename(script)])
+                guest.type(f"mount LABEL=tests /mnt && {command}; umount /mnt; poweroff\r"
+                           .encode())
+                guest.finish(end - time.monotonic())
+            ended = guest.ended
+        finally:
+            guest.kill()
+        results.missing(["reaches_a_prompt"], "no shell on the console")
+        judge(results, clean(guest.output), expected(args.names), ended, "Debian")
+        results.add("poweroff_ends_it", "ok" if ended else "FAILED", "the machine went on")
+        fsck = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        results.add("file_system_is_clean", "FAILED" if fsck.returncode else "ok",
+                    fsck.stdout[-300:])
+    return clean(guest.output)
+
+
+def both(args, results):
+    """The same tests on Ouzel (--image) and on the native build (--native): what counts is
+    that the results are the same. Those that fail on both are in the log."""
+    found, texts = [], []
+    for image in (args.image, args.native):
+        args.image = image
+        found.append(Results())
+        texts.append(globals()[args.inside](args, found[-1]))
+    ours, native = ({line.split()[1].rstrip(":"): verdict(line) for line in one.lines}
+                    for one in found)
+    for name in sorted(ours.keys() | native.keys()):
+        a, b = ours.get(name, "n/a"), native.get(name, "n/a")
+        results.add(name, "ok" if a == b else "FAILED", f"{a} on Ouzel, {b} natively")
+    return "\n\n######## native\n\n".join(texts)
+
+
+def verdict(line):
+    """ "ok", or "FAILED", with the numbers of what a selftest did in detail."""
+    counts = re.search(r"[0-9]+ ok, [0-9]+ not ok", line)
+    return line.split()[0] + (f" ({counts.group()})" if counts else "")
+
+
 def host(args, results):
     try:
         run = subprocess.run([args.program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -214,13 +383,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", help="where to write")
     parser.add_argument("--limit", type=int, default=300, help="seconds that only a hang takes")
-    parser.add_argument("kind", choices=("native", "linux", "console", "guests", "host",
-                                         "script", "command"))
+    parser.add_argument("kind", choices=("native", "linux", "console", "guests", "refusals",
+                                         "debian", "both", "host", "script", "command"))
     parser.add_argument("--image")
+    parser.add_argument("--native", help="both: the native Image to compare with")
+    parser.add_argument("--inside", choices=("linux", "debian"), default="linux",
+                        help="both: what kind of test")
+    parser.add_argument("--selftests", action="store_true",
+                        help="build the kernel's selftests first, and take them along")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a variable for a script in Debian")
     parser.add_argument("--names", nargs="*", default=[],
                         help="sources that name the tests; what a script is given")
     parser.add_argument("--program")
     parser.add_argument("--programs", help="a folder of Linux programs")
+    parser.add_argument("--host", action="store_true",
+                        help="the host has a part in it: NAME.py beside NAME.sh")
     parser.add_argument("--script")
     parser.add_argument("--board", choices=boards.ALL, help="not QEMU's virt")
     parser.add_argument("--card", help="the board's SD card")

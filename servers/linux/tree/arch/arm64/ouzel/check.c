@@ -67,6 +67,18 @@ static int blocks_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(blocks);
 
+/* Kernel memory that was charged to us: page tables, spaces, vCPUs. */
+static int quota_show(struct seq_file *m, void *v)
+{
+	struct ouzel_result r = OUZEL_RESULT(task_info, SLOT_TASK);
+
+	if (r.error)
+		return -EIO;
+	seq_printf(m, "%llu of %llu pages\n", r.v2, r.v1);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(quota);
+
 /* An entry that the kernel would not install is a bug of ours, or a region taken away. */
 static void reject_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(reject_work, reject_look);
@@ -93,6 +105,7 @@ static int __init check_init(void)
 
 	debugfs_create_file("check", 0400, dir, NULL, &check_fops);
 	debugfs_create_file("vcpus", 0400, dir, NULL, &blocks_fops);
+	debugfs_create_file("quota", 0400, dir, NULL, &quota_fops);
 	schedule_delayed_work(&reject_work, HZ);
 	return 0;
 }

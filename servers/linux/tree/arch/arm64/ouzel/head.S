@@ -30,6 +30,7 @@
 	.quad	SERVER_MAGIC
 	.quad	SERVER_ABI
 	le64sym	_ouzel_entry_le
+	le64sym	_ouzel_file_le
 	.quad	5
 	le64sym	_ouzel_head_le
 	le64sym	_ouzel_text_le

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""A Linux, a disk or a machine that is not right: a message names it, and nothing hangs.
+
+Each test boots something bad and returns what went wrong, or None. `lab` makes images and
+machines; the pager switches the machine off when no program runs any more.
+"""
+ONCE = "linux\n\tfile linux\n\tmemory rest\n\trestart 1\n\tcontrol\n" \
+       "\tdevices arm,pl011 arm,pl031 arm,pl061 virtio,mmio\n\tappend console=ttyAMA0\n"
+LIMIT = r"`linux` was restarted 1 times: enough"
+OFF = r"nothing runs( any more)?: switching off"
+
+
+def test_not_a_kernel_at_all(lab):
+    return lab.says(lab.image(linux=b"#!/bin/sh\n" * 1000),
+                    r"`linux` is not an arm64 kernel Image", OFF)
+
+
+def test_a_native_kernel(lab):
+    return lab.says(lab.image(linux=b"\0" * 56 + b"ARM\x64" + b"\0" * 8192),
+                    r"`linux` has no Ouzel header: build it with CONFIG_OUZEL=y", OFF)
+
+
+def test_another_version_of_the_port(lab):
+    image = bytearray(lab.linux())
+    image[0x48] = 77
+    return lab.says(lab.image(linux=bytes(image)), r"another version of Ouzel \(ABI 77", OFF)
+
+
+def test_a_kernel_that_is_cut_off(lab):
+    image = lab.linux()
+    return lab.says(lab.image(linux=image[:len(image) - 5000]),
+                    r"`linux` is cut off: %d of at least [0-9]+ bytes" % (len(image) - 5000), OFF)
+
+
+def test_an_image_that_is_cut_off(lab):
+    # As a whole, as a broken download is: the kernel itself sees it.
+    return lab.says(lab.image(cut=0.7), r"lacks its end: the image was cut off")
+
+
+def test_one_bit_of_the_kernel_is_wrong(lab):
+    return lab.says(lab.image(flip=True), r"`linux` in the boot archive is corrupt", OFF)
+
+
+def test_segments_that_overlap_the_end(lab):
+    image = bytearray(lab.linux())
+    image[0x40 + 40 + 8:0x40 + 40 + 16] = (1 << 40).to_bytes(8, "little")
+    return lab.says(lab.image(linux=bytes(image)), r"segment 0 of its Ouzel header is wrong", OFF)
+
+
+def test_too_little_memory(lab):
+    return lab.says(lab.image(), r"too little|no [0-9]+ KiB of contiguous memory", OFF, mem="64M")
+
+
+def test_a_disk_that_is_no_file_system(lab):
+    return lab.says(lab.image(manifest=ONCE), r"Unable to mount root fs", r"linux panicked", LIMIT,
+                    OFF, disk=b"no file system " * 70000, append="root=/dev/vda rw")
+
+
+def test_no_disk_where_root_should_be(lab):
+    return lab.says(lab.image(manifest=ONCE), r"Unable to mount root fs", LIMIT, OFF,
+                    append="root=/dev/vdz rw")
+
+
+def test_an_initial_ram_disk_of_garbage(lab):
+    return lab.says(lab.image(manifest=ONCE), r"Initramfs unpacking failed|rootfs image is not",
+                    r"linux panicked", LIMIT, OFF, initrd=b"\x1f\x8bgarbage" * 5000)
+
+
+def test_a_server_that_jumps_to_nowhere(lab):
+    return lab.says(lab.image(linux=lab.server("nowhere"), manifest=ONCE),
+                    r"`linux` thread [0-9]+ died: instruction fetch at 1230, nothing mapped", LIMIT, OFF)
+
+
+def test_a_server_without_vectors(lab):
+    return lab.says(lab.image(linux=lab.server("vectors"), manifest=ONCE),
+                    r"`linux` thread [0-9]+ can't take its own exceptions", LIMIT, OFF)
+
+
+def test_a_server_that_faults_for_ever(lab):
+    return lab.says(lab.image(linux=lab.server("loop"), manifest=ONCE),
+                    r"`linux` thread [0-9]+ can't take its own exceptions", LIMIT, OFF)
+
+
+def test_a_server_that_is_privileged(lab):
+    return lab.says(lab.image(linux=lab.server("privileged"), manifest=ONCE),
+                    r"`linux` thread [0-9]+ died: (undefined|privileged) instruction", LIMIT, OFF)

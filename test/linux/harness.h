@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * harness.h -- tests in a Linux program: TEST(name) { ... }, EXPECT(what), and run_tests() from
+ * main(). Each test runs in a process of its own, so that a crash is its failure and nothing
+ * else's. Results as test/README.md has them.
+ */
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+#define MIB (1ul << 20)
+
+struct test {
+        const char *name;
+        void (*run)(void);
+        struct test *next;
+};
+static struct test *tests, **tests_end = &tests;
+static int report; /* a pipe: why the test failed */
+
+static _Noreturn void fail(const char *format, ...)
+{
+        char text[200];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        if (write(report, text, strlen(text)) < 0)
+                _exit(2);
+        _exit(1);
+}
+
+#define EXPECT(what)                                                                        \
+        do {                                                                                \
+                if (!(what))                                                                \
+                        fail("line %d: %s (errno %d)", __LINE__, #what, errno);             \
+        } while (0)
+#define TEST(name)                                                                          \
+        static void name(void);                                                             \
+        __attribute__((constructor)) static void add_##name(void)                           \
+        {                                                                                   \
+                static struct test test = {#name, name, NULL};                              \
+                *tests_end = &test;                                                         \
+                tests_end = &test.next;                                                     \
+        }                                                                                   \
+        static void name(void)
+
+static inline uint8_t *map(size_t size, int protection)
+{
+        uint8_t *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        EXPECT(p != MAP_FAILED);
+        return p;
+}
+#define RW (PROT_READ | PROT_WRITE)
+
+static inline void wait_for(pid_t pid)
+{
+        int status;
+
+        EXPECT(waitpid(pid, &status, 0) == pid);
+        if (!WIFEXITED(status) || WEXITSTATUS(status))
+                fail("a child ended with %x", status);
+}
+
+/* All tests, or the one of this name. */
+static inline int run_tests(const char *only)
+{
+        unsigned count = 0;
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        for (struct test *t = tests; t; t = t->next) {
+                int fds[2], status;
+                char why[201] = "";
+
+                if (only && strcmp(only, t->name))
+                        continue;
+                count++;
+                if (pipe(fds))
+                        return 2;
+                pid_t pid = fork();
+                if (!pid) {
+                        close(fds[0]);
+                        report = fds[1];
+                        alarm(120);
+                        t->run();
+                        _exit(0);
+                }
+                close(fds[1]);
+                waitpid(pid, &status, 0);
+                /* A grandchild may have said it, and may still hold the pipe. */
+                fcntl(fds[0], F_SETFL, O_NONBLOCK);
+                if (read(fds[0], why, 200) < 0)
+                        why[0] = 0;
+                close(fds[0]);
+                if (WIFEXITED(status) && !WEXITSTATUS(status))
+                        printf("TEST %s: ok\n", t->name);
+                else if (WIFSIGNALED(status))
+                        printf("TEST %s: FAILED killed by signal %d %s\n", t->name,
+                               WTERMSIG(status), why);
+                else
+                        printf("TEST %s: FAILED %s\n", t->name, why);
+        }
+        printf("TESTS %u\n", count);
+        return 0;
+}
+
+#endif

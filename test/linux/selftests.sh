@@ -1,0 +1,158 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# selftests.sh -- the kernel's own selftests, on both builds: what counts is that the results are
+# the same (docs/linux.md names what differs).
+#
+# check NAME self SOURCE [ARGUMENT...]; selftests-build.sh takes what to build from these lines.
+. /test/check.sh
+mkdir -p /tmp/self
+# shellcheck disable=SC3045 # busybox has it
+ulimit -n 4096 2>/dev/null
+echo 64 >/proc/sys/vm/nr_hugepages
+self() {
+        source=$1
+        shift
+        program=/test/bin/$(echo "$source" | sed 's,/,-,g; s,\.c$,,')
+        [ -x "$program" ] || { echo "not built"; return 127; }
+        (cd /tmp/self && timeout -k 5 100 "$program" "$@") </dev/null >/tmp/self/out 2>&1
+        code=$?
+        # Many say in detail what went well (TAP); the numbers must be the same, too.
+        tail -n 2 /tmp/self/out | cut -c 1-100
+        good=$(grep -cE '^[# ]*ok ' /tmp/self/out)
+        echo "$good ok, $(grep -cE '^[# ]*not ok ' /tmp/self/out) not ok"
+        rm -rf /tmp/self/*
+        [ $code != 4 ] || exit 4        # kselftest.h: KSFT_SKIP
+        return $code
+}
+
+check mm_compaction self mm/compaction_test.c
+check mm_cow self mm/cow.c
+check mm_gup_longterm self mm/gup_longterm.c
+check mm_hugepage_mmap self mm/hugepage-mmap.c
+check mm_hugepage_mremap self mm/hugepage-mremap.c
+check mm_hugepage_shm self mm/hugepage-shm.c
+check mm_hugetlb_madvise self mm/hugetlb-madvise.c
+check mm_hugetlb_fault_after_madv self mm/hugetlb_fault_after_madv.c
+check mm_hugetlb_madv_vs_map self mm/hugetlb_madv_vs_map.c
+check mm_khugepaged self mm/khugepaged.c
+check mm_ksm_functional self mm/ksm_functional_tests.c
+check mm_ksm_merge self mm/ksm_tests.c -M
+check mm_ksm_unmerge self mm/ksm_tests.c -U
+check mm_ksm_zero_pages self mm/ksm_tests.c -Z
+check mm_madv_populate self mm/madv_populate.c
+check mm_map_fixed_noreplace self mm/map_fixed_noreplace.c
+check mm_map_hugetlb self mm/map_hugetlb.c
+check mm_map_populate self mm/map_populate.c
+check mm_mdwe self mm/mdwe_test.c
+check mm_memfd_secret self mm/memfd_secret.c
+check mm_migration self mm/migration.c
+check mm_mkdirty self mm/mkdirty.c
+check mm_mlock2 self mm/mlock2-tests.c
+check mm_mrelease self mm/mrelease_test.c
+check mm_mremap_dontunmap self mm/mremap_dontunmap.c
+check mm_mremap self mm/mremap_test.c
+check mm_mseal self mm/mseal_test.c
+check mm_on_fault_limit self mm/on-fault-limit.c
+check mm_pagemap_ioctl self mm/pagemap_ioctl.c
+check mm_soft_dirty self mm/soft-dirty.c
+check mm_split_huge_page self mm/split_huge_page_test.c
+check mm_thuge_gen self mm/thuge-gen.c
+check mm_transhuge_stress self mm/transhuge-stress.c -d 8
+check mm_uffd_unit self mm/uffd-unit-tests.c
+check mm_uffd_stress_anon self mm/uffd-stress.c anon 20 16
+check mm_uffd_stress_shmem self mm/uffd-stress.c shmem 20 16
+check mm_uffd_stress_hugetlb self mm/uffd-stress.c hugetlb 32 16
+check mm_va_high_addr_switch self mm/va_high_addr_switch.c
+check mm_droppable self mm/droppable.c
+check signal_altstack self sigaltstack/sas.c
+check futex_requeue self futex/functional/futex_requeue.c
+check futex_requeue_pi self futex/functional/futex_requeue_pi.c
+check futex_requeue_pi_broadcast self futex/functional/futex_requeue_pi.c -b -l -t 5000 -o
+check futex_requeue_pi_mismatched self futex/functional/futex_requeue_pi_mismatched_ops.c
+check futex_requeue_pi_restart self futex/functional/futex_requeue_pi_signal_restart.c
+check futex_wait self futex/functional/futex_wait.c
+check futex_wait_private_mapped self futex/functional/futex_wait_private_mapped_file.c
+check futex_wait_timeout self futex/functional/futex_wait_timeout.c
+check futex_wait_uninitialized self futex/functional/futex_wait_uninitialized_heap.c
+check futex_wait_wouldblock self futex/functional/futex_wait_wouldblock.c
+check futex_waitv self futex/functional/futex_waitv.c
+check timers_inconsistency self timers/inconsistency-check.c -t 3
+check timers_nanosleep self timers/nanosleep.c
+check timers_nsleep_latency self timers/nsleep-lat.c
+check timers_posix self timers/posix_timers.c
+check timers_set_timer_latency self timers/set-timer-lat.c
+check timers_threadtest self timers/threadtest.c -t 5 -n 4
+check timers_valid_adjtimex self timers/valid-adjtimex.c
+check timers_mqueue_latency self timers/mqueue-lat.c
+check timers_set_tz self timers/set-tz.c
+check timers_rtc self rtc/rtctest.c
+check ptrace_syscall_info self ptrace/get_syscall_info.c
+check ptrace_peeksiginfo self ptrace/peeksiginfo.c
+check ptrace_vmaccess self ptrace/vmaccess.c
+check ptrace_user_dispatch self ptrace/get_set_sud.c
+check seccomp_bpf self seccomp/seccomp_bpf.c
+check clone3_basic self clone3/clone3.c
+check clone3_set_tid self clone3/clone3_set_tid.c
+check clone3_clear_sighand self clone3/clone3_clear_sighand.c
+check pidfd_basic self pidfd/pidfd_test.c
+check pidfd_fdinfo self pidfd/pidfd_fdinfo_test.c
+check pidfd_getfd self pidfd/pidfd_getfd_test.c
+check pidfd_open self pidfd/pidfd_open_test.c
+check pidfd_poll self pidfd/pidfd_poll_test.c
+check pidfd_setns self pidfd/pidfd_setns_test.c
+check pidfd_wait self pidfd/pidfd_wait.c
+check rseq_basic self rseq/basic_test.c
+check rseq_percpu self rseq/basic_percpu_ops_test.c
+check rseq_param self rseq/param_test.c -T s -t 8 -r 500
+check splice_read self splice/splice_read.c /bin/busybox 4096 /tmp/self/to
+check net_socket self net/socket.c
+check net_bind_bhash self net/bind_bhash.c 2000
+check net_bind_wildcard self net/bind_wildcard.c
+check net_bind_timewait self net/bind_timewait.c
+check net_tls self net/tls.c
+check net_psock_snd self net/psock_snd.c -d
+check net_psock_tpacket self net/psock_tpacket.c
+check net_reuseaddr_conflict self net/reuseaddr_conflict.c
+check net_reuseport_bpf self net/reuseport_bpf.c
+check net_reuseport_bpf_cpu self net/reuseport_bpf_cpu.c
+check net_reuseport_dualstack self net/reuseport_dualstack.c
+check net_ip_local_port_range self net/ip_local_port_range.c
+check net_netlink_dumps self net/netlink-dumps.c
+check net_so_incoming_cpu self net/so_incoming_cpu.c
+check net_tcp_fastopen_backup_key self net/tcp_fastopen_backup_key.c
+check net_tun self net/tun.c
+check membarrier_one_thread self membarrier/membarrier_test_single_thread.c
+check membarrier_threads self membarrier/membarrier_test_multi_thread.c
+check memfd_basic self memfd/memfd_test.c
+check mincore_basic self mincore/mincore_selftest.c
+check mqueue_open self mqueue/mq_open_tests.c
+check core_close_range self core/close_range_test.c
+check core_unshare self core/unshare_test.c
+check exec_recursion_depth self exec/recursion-depth.c
+check exec_null_argv self exec/null-argv.c
+check proc_pid_vm self proc/proc-pid-vm.c
+check proc_self_syscall self proc/proc-self-syscall.c
+check proc_map_files self proc/proc-self-map-files-001.c
+check proc_empty_vm self proc/proc-empty-vm.c
+check arm64_hwcap self arm64/abi/hwcap.c
+check arm64_ptrace self arm64/abi/ptrace.c
+check arm64_tags self arm64/tags/tags_test.c
+check breakpoints_arm64 self breakpoints/breakpoint_test_arm64.c
+check vdso_gettimeofday self vDSO/vdso_test_gettimeofday.c
+check vdso_correctness self vDSO/vdso_test_correctness.c
+check vdso_abi self vDSO/vdso_test_abi.c
+check cachestat_basic self cachestat/test_cachestat.c
+check epoll_wakeup self filesystems/epoll/epoll_wakeup_test.c
+check eventfd_basic self filesystems/eventfd/eventfd_test.c
+check ipc_message_queues self ipc/msgque.c
+check kcmp_basic self kcmp/kcmp_test.c
+check syscall_user_dispatch self syscall_user_dispatch/sud_test.c
+check prctl_set_anon_name self prctl/set-anon-vma-name-test.c
+check rlimits_per_user self rlimits/rlimits-per-userns.c
+check timens_basic self timens/timens.c
+check timens_clock_nanosleep self timens/clock_nanosleep.c
+check cgroup_core self cgroup/test_core.c
+check cgroup_freezer self cgroup/test_freezer.c
+check cgroup_kill self cgroup/test_kill.c
+check cgroup_memcontrol self cgroup/test_memcontrol.c
+finish

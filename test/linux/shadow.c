@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+/*
+ * shadow.c -- the shadow tables under load. Processes do to their memory whatever Linux offers,
+ * at random, each knowing what every page must hold; meanwhile and afterwards the kernel is
+ * asked whether each shadow is what it should be, and at the end whether all it took came back.
+ *
+ * SHADOW_SECONDS in the environment: how long, in all.
+ */
+#define _GNU_SOURCE
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "harness.h"
+
+#define ARENA       (8 * MIB)
+#define PAGES       (ARENA / PAGE)
+#define CHECK       "/sys/kernel/debug/ouzel/check"
+#define QUOTA       "/sys/kernel/debug/ouzel/quota"
+#define MADV_COLD_  20
+#define MADV_PAGEOUT_ 21
+#define MADV_COLLAPSE_ 25
+
+static unsigned long seconds(void)
+{
+        const char *text = getenv("SHADOW_SECONDS");
+
+        return text ? strtoul(text, NULL, 10) : 12;
+}
+
+static unsigned cpus(void) { return (unsigned)sysconf(_SC_NPROCESSORS_ONLN); }
+
+static time_t now(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec;
+}
+
+/* ---- a process and what it knows -------------------------------------------------------- */
+
+static uint64_t seed;
+static uint64_t next_random(void) /* xorshift64 */
+{
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        return seed;
+}
+
+static uint8_t *arena;           /* a reservation of twice ARENA; the pages are in one half */
+static uint64_t content[PAGES];  /* the first and last word of each page; 0 = untouched */
+
+static volatile uint64_t *page(unsigned i) { return (uint64_t *)(arena + i * PAGE); }
+
+static void verify(unsigned i)
+{
+        uint64_t a = page(i)[0], b = page(i)[511];
+
+        if (a != content[i] || b != content[i])
+                fail("page %u at %p has %lx %lx instead of %lx", i, (void *)page(i), a, b,
+                     content[i]);
+}
+
+static void store(unsigned i)
+{
+        content[i] = next_random() | 1;
+        page(i)[0] = content[i];
+        page(i)[511] = content[i];
+}
+
+static void span(unsigned *first, unsigned *n)
+{
+        *first = next_random() % PAGES;
+        *n = 1 + next_random() % (next_random() % 8 ? 16 : 600);
+        if (*n > PAGES - *first)
+                *n = PAGES - *first;
+}
+
+static void forget(unsigned first, unsigned n) { memset(content + first, 0, n * 8); }
+
+static void child_works(void)
+{
+        pid_t pid = fork();
+
+        EXPECT(pid >= 0);
+        if (!pid) {
+                for (unsigned k = 0; k < 60; k++) {
+                        unsigned i = next_random() % PAGES;
+                        verify(i);
+                        if (k & 1)
+                                store(i);
+                        verify(i);
+                }
+                if (next_random() % 3)
+                        _exit(0);
+                execl("/bin/true", "true", NULL);
+                _exit(9);
+        }
+        /* What we write now, the child must not see, and the other way round. */
+        for (unsigned k = 0; k < 20; k++)
+                store(next_random() % PAGES);
+        wait_for(pid);
+}
+
+/* In as large pieces as go: mremap() takes no more than one kind of mapping at a time. */
+static void move_piece(uint8_t *from, uint8_t *to, size_t size)
+{
+        if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
+                return;
+        EXPECT(errno == EFAULT && size > PAGE);
+        move_piece(from, to, size / 2);
+        move_piece(from + size / 2, to + size / 2, size / 2);
+}
+
+/* Move the pages to the other half, so that whole tables move where they can. */
+static void move(uint8_t **halves)
+{
+        uint8_t *to = arena == halves[0] ? halves[1] : halves[0], *from = arena;
+
+        move_piece(from, to, ARENA);
+        arena = to;
+        /* Nothing is left there; keep the place. */
+        EXPECT(mmap(from, ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+               == from);
+}
+
+#define KINDS 14
+static void step(unsigned what, uint8_t **halves)
+{
+        unsigned first, n;
+        void *at;
+
+        span(&first, &n);
+        at = arena + first * PAGE;
+        switch (what) {
+        case 0: case 1: case 2:
+                for (unsigned i = 0; i < n && i < 64; i++)
+                        store(first + i);
+                break;
+        case 3:
+                for (unsigned i = 0; i < n; i++)
+                        verify(first + i);
+                break;
+        case 4:
+                EXPECT(madvise(at, n * PAGE, MADV_DONTNEED) == 0);
+                forget(first, n);
+                break;
+        case 5:
+                EXPECT(mprotect(at, n * PAGE, PROT_READ) == 0);
+                for (unsigned i = 0; i < n; i++)
+                        verify(first + i);
+                EXPECT(mprotect(at, n * PAGE, RW) == 0);
+                store(first);
+                break;
+        case 6:
+                EXPECT(mprotect(at, n * PAGE, PROT_NONE) == 0);
+                EXPECT(mprotect(at, n * PAGE, RW) == 0);
+                break;
+        case 7:
+                EXPECT(munmap(at, n * PAGE) == 0);
+                EXPECT(mmap(at, n * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+                       == at);
+                forget(first, n);
+                break;
+        case 8:
+                madvise(arena, ARENA, next_random() & 1 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+                break;
+        case 9:
+                madvise((void *)((uintptr_t)at & -(2 * MIB)), 2 * MIB, MADV_COLLAPSE_);
+                break;
+        case 10:
+                madvise(at, n * PAGE, next_random() & 1 ? MADV_COLD_ : MADV_PAGEOUT_);
+                break;
+        case 11:
+                move(halves);
+                break;
+        case 12:
+                child_works();
+                break;
+        case 13:
+                madvise(at, n * PAGE, next_random() & 1 ? MADV_MERGEABLE : MADV_UNMERGEABLE);
+                break;
+        }
+}
+
+static void worker(unsigned number, time_t end)
+{
+        uint8_t *both = map(2 * ARENA + 2 * MIB, PROT_NONE);
+        uint8_t *halves[2];
+
+        seed = 0x9e3779b97f4a7c15 * (number + 1);
+        halves[0] = (uint8_t *)(((uintptr_t)both + 2 * MIB - 1) & -(2 * MIB));
+        halves[1] = halves[0] + ARENA;
+        arena = halves[0];
+        EXPECT(mprotect(arena, ARENA, RW) == 0);
+        for (unsigned i = 0; i < KINDS || now() < end; i++) /* each kind once, then any */
+                step(i < KINDS ? i : next_random() % KINDS, halves);
+        for (unsigned i = 0; i < PAGES; i++)
+                verify(i);
+        _exit(0);
+}
+
+/* ---- other kinds of load ------------------------------------------------------------------ */
+
+static uint8_t *shared;
+static volatile bool stop;
+static uint64_t wrong_value;
+
+static void *reader(void *argument)
+{
+        (void)argument;
+        while (!stop)
+                for (unsigned i = 0; i < 64; i++) {
+                        uint64_t v = *(volatile uint64_t *)(shared + i * PAGE);
+                        if (v && v != 0x1234)
+                                wrong_value = v;
+                }
+        return NULL;
+}
+
+/* Threads on all CPUs read what one takes away, puts back, protects and moves. */
+static void zapper(time_t end)
+{
+        pthread_t threads[3];
+
+        shared = map(64 * PAGE, RW);
+        for (unsigned i = 0; i < 3; i++)
+                EXPECT(pthread_create(&threads[i], NULL, reader, NULL) == 0);
+        while (now() < end) {
+                for (unsigned i = 0; i < 64; i++)
+                        *(volatile uint64_t *)(shared + i * PAGE) = 0x1234;
+                EXPECT(mprotect(shared, 32 * PAGE, PROT_READ) == 0);
+                EXPECT(madvise(shared, 64 * PAGE, MADV_DONTNEED) == 0);
+                EXPECT(mprotect(shared, 32 * PAGE, RW) == 0);
+                uint8_t *other = map(64 * PAGE, RW); /* the same frames, most likely */
+                memset(other, 0xee, 64 * PAGE);
+                EXPECT(munmap(other, 64 * PAGE) == 0);
+        }
+        stop = true;
+        for (unsigned i = 0; i < 3; i++)
+                pthread_join(threads[i], NULL);
+        if (wrong_value)
+                fail("a reader saw %lx", wrong_value);
+        _exit(0);
+}
+
+static void *filler(void *argument)
+{
+        int fd = *(int *)argument;
+        uint8_t *content_page = map(PAGE, RW);
+        struct uffd_msg msg;
+
+        while (read(fd, &msg, sizeof(msg)) == sizeof(msg)) {
+                uint64_t at = msg.arg.pagefault.address & -PAGE;
+                for (unsigned i = 0; i < 512; i++)
+                        ((uint64_t *)content_page)[i] = at + i;
+                struct uffdio_copy copy = {.dst = at, .src = (uint64_t)content_page, .len = PAGE};
+                if (ioctl(fd, UFFDIO_COPY, &copy) && errno != EEXIST && errno != EAGAIN)
+                        fail("UFFDIO_COPY: errno %d", errno);
+        }
+        return NULL;
+}
+
+static void user_faults(time_t end)
+{
+        int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+        struct uffdio_api api = {.api = UFFD_API};
+        uint8_t *p = map(64 * PAGE, RW);
+        pthread_t thread;
+
+        EXPECT(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0);
+        struct uffdio_register reg = {.range = {(uint64_t)p, 64 * PAGE},
+                                      .mode = UFFDIO_REGISTER_MODE_MISSING};
+        EXPECT(ioctl(fd, UFFDIO_REGISTER, &reg) == 0);
+        EXPECT(pthread_create(&thread, NULL, filler, &fd) == 0);
+        while (now() < end) {
+                for (unsigned i = 0; i < 64; i++) {
+                        uint64_t at = (uint64_t)p + i * PAGE;
+                        EXPECT(((volatile uint64_t *)at)[i] == at + i);
+                }
+                EXPECT(madvise(p, 64 * PAGE, MADV_DONTNEED) == 0);
+        }
+        _exit(0);
+}
+
+static void execs(time_t end)
+{
+        while (now() < end) {
+                pid_t pid = vfork();
+                if (!pid) {
+                        execl("/bin/true", "true", NULL);
+                        _exit(9);
+                }
+                wait_for(pid);
+        }
+        _exit(0);
+}
+
+/* ---- what the kernel says ------------------------------------------------------------------- */
+
+/* A change between its store and its queueing looks wrong once, never twice. */
+static void shadow_is_right(void)
+{
+        char text[600];
+
+        for (unsigned attempt = 0; attempt < 5; attempt++) {
+                int fd = open(CHECK, O_RDONLY);
+                ssize_t n = read(fd, text, sizeof(text) - 1);
+                EXPECT(fd >= 0 && n > 0);
+                close(fd);
+                text[n] = 0;
+                if (strstr(text, " 0 wrong"))
+                        return;
+        }
+        text[150] = 0;
+        fail("%s", text);
+}
+
+static void load(unsigned long duration, bool watch)
+{
+        unsigned n = 2 * cpus() + 3, i = 0;
+        time_t end = now() + (time_t)duration;
+        pid_t pids[64];
+
+        EXPECT(n <= 64);
+        for (; i < n; i++) {
+                pids[i] = fork();
+                EXPECT(pids[i] >= 0);
+                if (pids[i])
+                        continue;
+                switch (n - i) {
+                case 1: zapper(end); break;
+                case 2: user_faults(end); break;
+                case 3: execs(end); break;
+                default: worker(i, end);
+                }
+        }
+        while (watch && now() < end) {
+                shadow_is_right();
+                usleep(200000);
+        }
+        for (i = 0; i < n; i++)
+                wait_for(pids[i]);
+}
+
+static bool on_ouzel(void) { return access(CHECK, R_OK) == 0; }
+
+static void prepare(void)
+{
+        int fd = open("/sys/kernel/mm/ksm/run", O_WRONLY);
+
+        alarm((unsigned)seconds() + 120);
+        EXPECT(fd < 0 || write(fd, "1", 1) == 1);
+        close(fd);
+}
+
+TEST(memory_and_shadow_are_right_under_load)
+{
+        prepare();
+        load(seconds() * 2 / 3, on_ouzel());
+        if (on_ouzel())
+                shadow_is_right();
+}
+
+static unsigned long quota_used(void)
+{
+        char text[64] = "";
+        int fd = open(QUOTA, O_RDONLY);
+
+        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+        close(fd);
+        return strtoul(text, NULL, 10);
+}
+
+/*
+ * The least of a few looks: what ended a moment ago may still be on its way out, or be looked
+ * at by ksmd and khugepaged; and an idle CPU keeps the memory of the process that it ran last,
+ * even if that is over, until it runs another: us.
+ */
+static unsigned long quota_settled(void)
+{
+        unsigned long least = ~0ul, used;
+        cpu_set_t set;
+
+        for (unsigned i = 0; i < 8 * cpus(); i++) {
+                CPU_ZERO(&set);
+                CPU_SET(i % cpus(), &set);
+                EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
+                usleep(100000);
+                used = quota_used();
+                if (used < least)
+                        least = used;
+        }
+        return least;
+}
+
+TEST(quota_comes_back_when_processes_end)
+{
+        unsigned long before, after;
+
+        if (!on_ouzel())
+                return;
+        prepare();
+        /* Once before: tables of Linux's own space and of its capabilities stay. */
+        load(seconds() / 6, false);
+        before = quota_settled();
+        load(seconds() / 6, false);
+        after = quota_settled();
+        /* One process more or less takes some 16 pages; here hundreds came and went. */
+        if (after > before + 32)
+                fail("%lu pages of kernel memory before, %lu after", before, after);
+}
+
+int main(int argc, char **argv)
+{
+        return run_tests(argc > 1 ? argv[1] : NULL);
+}

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# soak.sh -- mixed stress for $SOAK_MINUTES, with the shadow checked all along (./ouzel soak).
+cd "$(dirname "$0")" || exit
+. ./check.sh
+minutes=${SOAK_MINUTES:-60}
+work=$(mktemp -d -p /var/tmp) || exit
+debug=/sys/kernel/debug/ouzel
+end=$((SECONDS + minutes * 60))
+
+shadow_is_right() {
+        for _ in 1 2 3 4 5; do
+                cat $debug/check >"$work/check"
+                grep -q ' 0 wrong' "$work/check" && return
+        done
+        tail -n 3 "$work/check"
+        return 1
+}
+quota() {
+        sync
+        sleep 3
+        cut -d' ' -f1 $debug/quota
+}
+# One round is about a minute; what runs together changes from round to round.
+round() {
+        local sets=(
+                "--vm 2 --vm-bytes 64M --mmap 2 --mmap-bytes 32M --fork 2 --exec 2 --madvise 1"
+                "--userfaultfd 2 --mremap 2 --mprotect 2 --brk 2 --stack 1 --tlb-shootdown 2"
+                "--pipe 2 --switch 2 --futex 2 --pthread 2 --timer 1 --sigsegv 2 --ptrace 2"
+                "--hdd 1 --hdd-bytes 32M --iomix 1 --dentry 1 --mmapfork 2 --mmaphuge 1 --shm 2"
+                "--cpu 2 --sock 2 --io-uring 1 --seccomp 1 --clone 2 --vfork 2 --mmapmany 1"
+        )
+        # shellcheck disable=SC2086
+        (cd "$work" && timeout -k 10 150 stress-ng ${sets[$1 % ${#sets[@]}]} -t 50 --verify \
+                --temp-path "$work") >"$work/out" 2>&1 &
+        local job=$!
+        while kill -0 $job 2>/dev/null; do
+                shadow_is_right || return 1
+                sleep 2
+        done
+        wait $job || { tail -n 3 "$work/out"; return 1; }
+}
+rounds_go_well() {
+        local n=0
+        while [ $SECONDS -lt $end ]; do
+                round $n || { echo "round $n"; return 1; }
+                n=$((n + 1))
+                left=$(((end - SECONDS) / 60))
+                echo "soak: $n rounds, $left minutes left, $(cat $debug/quota)" >/dev/console
+        done
+}
+round_before() { for n in 0 1 2 3 4; do round $n || return 1; done; }
+quota_is_back() {
+        local after
+        after=$(quota)
+        # A process more or less that systemd has running takes up to 16 pages.
+        [ "$after" -le $((before + 32)) ] || expect "$after" "at most $((before + 32))"
+}
+no_complaints() {
+        ! dmesg | grep -E 'WARNING|BUG:|Oops|Call trace|refused|rejected|soft lockup|rcu.*stall'
+}
+
+check round_before round_before
+before=$(quota)
+check rounds_go_well rounds_go_well
+check quota_is_back quota_is_back
+check shadow_is_right shadow_is_right
+check no_complaints no_complaints
+finish
