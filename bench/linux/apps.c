@@ -76,7 +76,7 @@ ROW(find_grep, 10, "find, grep, sort, md5sum over files in memory, per folder of
 #undef GROUP
 #define GROUP "debian"
 
-ROW(gcc, 1, "make of bzip2 by gcc")
+ROW(gcc, 1, "make of three files of bzip2 by gcc -O1")
 {
         return app("gcc", ops);
 }

@@ -71,9 +71,8 @@ prepare_gcc() {
         debian gcc -O2 -o /tmp/x /tmp/x.c
 }
 run_gcc() {
-        debian make -s -C /tmp/bzip2 CFLAGS='-O1 -w -D_FILE_OFFSET_BITS=64' bzip2 &&
-                debian sh -c '/tmp/bzip2/bzip2 </tmp/bzip2/blocksort.c | /tmp/bzip2/bzip2 -d |
-                        cmp - /tmp/bzip2/blocksort.c && md5sum </tmp/bzip2/bzip2'
+        debian make -s -C /tmp/bzip2 CFLAGS='-O1 -w' huffman.o crctable.o compress.o &&
+                cd $root/tmp/bzip2 && md5sum huffman.o crctable.o compress.o
 }
 
 prepare_hackbench() { debian hackbench -g 1 -l 1 >/dev/null; }
@@ -120,7 +119,8 @@ run_redis() {
                 debian redis-cli mget key:__rand_int__ counter:__rand_int__
 }
 
-prepare_python_start() { debian python3 -c 'pass'; }
+# Once before, so that its modules are compiled already.
+prepare_python_start() { debian python3 -c 'import json, re, os'; }
 run_python_start() {
         i=0
         while [ $i -lt "$1" ]; do
@@ -129,7 +129,7 @@ run_python_start() {
         done
 }
 
-prepare_python() { debian python3 -c 'pass'; }
+prepare_python() { PYTHONHASHSEED=0 debian python3 /tmp/test/pieces.py 4 >/dev/null; }
 run_python() { PYTHONHASHSEED=0 debian python3 /tmp/test/pieces.py "$1"; }
 
 case $1 in
