@@ -18,15 +18,15 @@ class Board:
     cpu: str
     trees: tuple      # ((source in dts/, what the firmware looks for on the card), ...)
     firmware: tuple   # out of raspi-firmware
-    qemu_overlays: tuple = ()
+    qemu_tree: str    # the first of them, as QEMU's model has the board
 
 
 RPI3 = Board("rpi3", "Raspberry Pi 3", "raspi3b", "cortex-a53",
              (("rpi3", "bcm2710-rpi-3-b.dtb"), ("rpi3-plus", "bcm2710-rpi-3-b-plus.dtb")),
-             ("bootcode.bin", "start.elf", "fixup.dat"))
+             ("bootcode.bin", "start.elf", "fixup.dat"), "rpi3")
 RPI4 = Board("rpi4", "Raspberry Pi 4", "raspi4b", "cortex-a72",
              (("rpi4", "bcm2711-rpi-4-b.dtb"),), ("start4.elf", "fixup4.dat"),
-             ("qemu-rpi4",))
+             "qemu-rpi4")
 ALL = {board.name: board for board in (RPI3, RPI4)}
 
 
@@ -82,18 +82,15 @@ def pipe(argv, data):
 
 
 def tree(board, mini_uart=False):
-    """What the firmware would pass: the board's tree, with the overlay of config.txt; and what
-    QEMU's model of the board needs."""
+    """What the firmware would pass: the board's tree, with the overlay of config.txt; less what
+    QEMU's model of the board lacks."""
     packages.ensure(packages.TREES)
-    name = board.trees[0][0]
-    overlays = [*(() if mini_uart else ("disable-bt",)), *board.qemu_overlays]
-    merged = os.path.join(FOLDER, "-".join([name, *overlays, "merged"]) + ".dtb")
-    scratch = f"{merged}.{os.getpid()}"
-    base = compile_tree(name)
-    if not overlays:
+    base = compile_tree(board.qemu_tree)
+    if mini_uart:
         return base
-    pipe(["fdtoverlay", "-i", base, "-o", scratch,
-          *[compile_tree(overlay, True) for overlay in overlays]], b"")
+    merged = os.path.join(FOLDER, board.qemu_tree + "-disable-bt.dtb")
+    scratch = f"{merged}.{os.getpid()}"
+    pipe(["fdtoverlay", "-i", base, "-o", scratch, compile_tree("disable-bt", True)], b"")
     os.replace(scratch, merged)
     return merged
 
