@@ -22,7 +22,7 @@ shadow_is_right() {
         return 1
 }
 no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|Call trace|refused|rejected|soft lockup|rcu.*stall'
+        ! dmesg | grep -E 'WARNING|BUG:|Oops|ouzel:.*(refused|rejected)|soft lockup|rcu.*stall'
 }
 
 check cpu_cpu stress cpu

@@ -836,6 +836,27 @@ TEST(a_debugger_steps_and_changes)
         EXPECT(WEXITSTATUS(status) == 42);
 }
 
+TEST(a_debugger_steps_once_and_lets_go)
+{
+        /* What the step left behind must not stop it again: gdb steps over each breakpoint. */
+        int status;
+        pid_t pid = fork();
+
+        if (!pid) {
+                ptrace(PTRACE_TRACEME, 0, 0, 0);
+                raise(SIGSTOP);
+                _exit(17);
+        }
+        EXPECT(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+        EXPECT(ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == 0);
+        EXPECT(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+        EXPECT(WSTOPSIG(status) == SIGTRAP);
+        EXPECT(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+        EXPECT(waitpid(pid, &status, 0) == pid);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 17)
+                fail("status %x after a step and PTRACE_CONT", status);
+}
+
 TEST(a_debugger_patches_code)
 {
         /* A breakpoint in text that both processes share: copy on write of a code page. */

@@ -57,7 +57,7 @@ quota_is_back() {
         [ "$after" -le $((before + 32)) ] || expect "$after" "at most $((before + 32))"
 }
 no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|Call trace|refused|rejected|soft lockup|rcu.*stall'
+        ! dmesg | grep -E 'WARNING|BUG:|Oops|ouzel:.*(refused|rejected)|soft lockup|rcu.*stall'
 }
 
 check round_before round_before
