@@ -16,13 +16,13 @@ static unsigned rights_of(unsigned slot)
 
 TEST(cap_probe_tells_type_and_rights)
 {
-        unsigned irqless[] = {SLOT_TASK, SLOT_SPACE, SLOT_PARENT, SLOT_CONTROL, SLOT_WATCH,
+        unsigned slots[] = {SLOT_TASK, SLOT_SPACE, SLOT_PARENT, SLOT_CONTROL, SLOT_WATCH,
                               SLOT_TEST_THREAD};
         static const unsigned types[] = {CAP_TASK, CAP_SPACE, CAP_ENDPOINT, CAP_CONTROL,
                                          CAP_NOTIFICATION, CAP_THREAD};
 
         for (unsigned i = 0; i < 6; i++)
-                EXPECT_EQ(type_of(irqless[i]), types[i]);
+                EXPECT_EQ(type_of(slots[i]), types[i]);
         EXPECT_EQ(rights_of(SLOT_TASK), RIGHT_MANAGE | RIGHT_GRANT);
         EXPECT_EQ(rights_of(SLOT_SPACE), RIGHT_MANAGE);
         EXPECT_EQ(rights_of(SLOT_TEST_THREAD), RIGHT_ALL);
