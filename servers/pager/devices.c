@@ -153,31 +153,31 @@ static void pci_grant(struct program *p, const void *fdt, int node, const struct
                         line_give(p, line_of(c, map + skip), 0);
 }
 
-void device_grant(struct program *p, const void *fdt, int node)
+void device_grant(struct program *p, const void *fdt, int node, const struct controller *c)
 {
         const char *type = fdt_getprop(fdt, node, "device_type", NULL);
         unsigned first = p->devices;
         uint64_t base, size;
-        struct controller c;
 
         for (unsigned i = 0; bus_reg(fdt, node, i, &base, &size); i++)
                 if (size)
                         registers_give(p, fdt_get_name(fdt, node, NULL), base, size);
-        if (controller_find(fdt, &c) < 0)
-                return;
-        interrupts_grant(p, fdt, node, &c, first);
+        interrupts_grant(p, fdt, node, c, first);
         if (type && !strcmp(type, "pci"))
-                pci_grant(p, fdt, node, &c);
+                pci_grant(p, fdt, node, c);
 }
 
 void devices_native(struct program *p)
 {
+        struct controller c = {0}; /* without one: registers, and no interrupts */
+
+        controller_find(machine_fdt, &c);
         for (unsigned i = 0; i < p->entry->n_devices; i++) {
                 const char *name = p->entry->devices[i];
                 int node = fdt_node_offset_by_compatible(machine_fdt, -1, name);
                 if (node < 0)
                         printf("pager: `%s`: this machine has no device `%s`\n", name_of(p), name);
                 for (; node >= 0; node = fdt_node_offset_by_compatible(machine_fdt, node, name))
-                        device_grant(p, machine_fdt, node);
+                        device_grant(p, machine_fdt, node, &c);
         }
 }

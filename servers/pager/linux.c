@@ -69,7 +69,7 @@ static void device_pass(struct program *p, void *fdt, int node, const struct con
         fdt32_t gic[3 * 32];
         int len, n = 0;
 
-        device_grant(p, fdt, node);
+        device_grant(p, fdt, node, c);
         const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
         if (!irq || c->cells > 2 || !interrupts_to(fdt, node, c))
                 return;

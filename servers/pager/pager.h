@@ -113,7 +113,7 @@ int controller_find(const void *fdt, struct controller *c); /* its node; negativ
 bool interrupts_to(const void *fdt, int node, const struct controller *c);
 uint32_t line_of(const struct controller *c, const fdt32_t *specifier); /* 0: not ours to give */
 bool device_wanted(const struct program *p, const void *fdt, int node);
-void device_grant(struct program *p, const void *fdt, int node);
+void device_grant(struct program *p, const void *fdt, int node, const struct controller *c);
 void devices_native(struct program *p); /* all that the manifest names */
 
 /* requests.c: what programs ask; puts the answer's words into m. */
