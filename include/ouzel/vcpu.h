@@ -71,9 +71,9 @@ struct vcpu_sync {
                         uint32_t space; /* capability slot; SLOT_SPACE is the server's own */
                         uint32_t pages; /* 4 KiB pages */
                 };
-                /* The kernel takes an element by exchanging this for 0, then reads the table.
-                 * Until then the server may extend it, by a compare-and-exchange with release:
-                 * so what it wrote to the table before is seen. */
+                /* The kernel takes an element by exchanging this for 0, then a full barrier; then
+                 * it reads the table. Until then the server may extend it by a release exchange,
+                 * or after a full barrier see that it covers a page: both make stores seen. */
                 uint64_t claim;
         };
 };

@@ -73,6 +73,8 @@ struct timer {
 /* Pages that hold tables, so that all can go without a look into them: see kmem.c. */
 struct table_list { uint32_t first, n; };
 
+struct memory_piece { paddr_t start; uint64_t size; };
+
 struct space {
         struct object object;
         uint64_t ttbr1; /* assembly: SPACE_TTBR1 */
@@ -86,6 +88,9 @@ struct space {
         /* The last-level table that was looked for last, and its addresses >> 21; lock held. */
         pte_t *last;
         uint64_t last_tag;
+        /* Memory of the task's that it may map in any way, as of a version of its regions. */
+        struct memory_piece known[2];
+        uint32_t known_version;
         uint32_t users;  /* vCPUs that have it as their process; atomic */
         struct space *next, *prev; /* all_spaces */
 };

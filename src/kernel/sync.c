@@ -14,14 +14,14 @@
 #include "sys.h"
 
 /*
- * What one holding of a space's lock remembers: the region found last, which as a rule is all
- * of the server's memory. If it is taken away meanwhile, that does no harm: whoever takes it
- * walks this space when it gets the lock.
+ * What one holding of a space's lock works with. The pieces of the server's memory are those
+ * found when they were last looked for: whoever takes memory away changes the regions' version,
+ * and walks this space when it gets the lock.
  */
 struct sync {
         struct space *space;
-        struct region region; /* normal memory; empty at first */
-        unsigned tables;      /* of the server's that were walked, in this call */
+        struct memory_piece *piece; /* two, the space's */
+        unsigned tables;            /* of the server's that were walked, in this call */
         struct tlb_batch tlb;
 };
 
@@ -31,32 +31,49 @@ struct sync {
  */
 #define TABLES_MAX (1u << 15)
 
-static void sync_begin(struct sync *s, struct space *space)
+static inline void sync_begin(struct sync *s, struct space *space)
 {
         spin_lock(&space->lock);
         s->space = space;
-        s->region.start = s->region.end = 0;
+        s->piece = space->known;
+        if (UNLIKELY(space->known_version != READ_ONCE(space->task->regions.version)))
+                s->piece[0].size = s->piece[1].size = 0;
         tlb_begin(&s->tlb, space);
 }
 
-static void sync_end(struct sync *s)
+static inline void sync_end(struct sync *s)
 {
         tlb_finish(&s->tlb);
         spin_unlock(&s->space->lock);
 }
 
-static inline bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
+/* A page that the server may map in any way. Sizes of 0 hold nothing. */
+static inline bool ordinary(const struct memory_piece piece[2], paddr_t pa)
 {
-        if (LIKELY(pa >= s->region.start && pa + size <= s->region.end &&
-                   !(rights & ~s->region.rights)))
+        return pa - piece[0].start < piece[0].size || pa - piece[1].start < piece[1].size;
+}
+
+static bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
+{
+        struct region_set *set = &s->space->task->regions;
+        const uint32_t any = ACCESS_ALL | REGION_WX;
+        uint32_t version = READ_ONCE(set->version);
+        struct region r;
+
+        if (size == PAGE_SIZE && !(rights & REGION_DEVICE) && ordinary(s->piece, pa))
                 return true;
-        return region_copy(&s->space->task->regions, pa, pa + size, rights,
-                           rights & REGION_DEVICE ? NULL : &s->region);
+        if (!region_copy(set, pa, pa + size, rights, &r))
+                return false;
+        if ((r.rights & (any | REGION_DEVICE)) == any) {
+                s->piece[1] = s->piece[0];
+                s->piece[0] = (struct memory_piece){r.start, r.end - r.start};
+                s->space->known_version = version;
+        }
+        return true;
 }
 
 /* A leaf of the server's, as we would install it; 0 if not present or not allowed. */
-static inline pte_t leaf_convert(struct sync *s, pte_t guest, unsigned level,
-                                 enum ouzel_error *error)
+static pte_t leaf_convert(struct sync *s, pte_t guest, unsigned level, enum ouzel_error *error)
 {
         unsigned attr = PTE_ATTR_OF(guest);
         bool own = s->space->own;
@@ -95,11 +112,41 @@ static inline pte_t leaf_convert(struct sync *s, pte_t guest, unsigned level,
         return pa | never | (guest & PTE_RO) | leaf_base(level, attr);
 }
 
-/* The server's table page, if it owns it. */
-static inline const pte_t *guest_table(struct sync *s, paddr_t pa)
+static void reject(struct space *space, vaddr_t va, enum ouzel_error error)
+{
+        struct thread *t = current();
+
+        if (t->block && t->task == space->task) {
+                t->block->reject_va = va;
+                t->block->reject_error = error;
+        }
+}
+
+/* The same for a page, telling who asks what was rejected. */
+static pte_t page_convert(struct sync *s, pte_t guest, vaddr_t va)
+{
+        enum ouzel_error error = E_OK;
+        pte_t leaf = (guest & 3) == 3 ? leaf_convert(s, guest, 3, &error) : 0;
+
+        if (error)
+                reject(s->space, va, error);
+        return leaf;
+}
+
+/* A page of a process, in ordinary memory: what most entries are. */
+static inline bool plain(pte_t guest, const struct memory_piece piece[2])
+{
+        const pte_t is = PTE_VALID | PTE_TABLE | PTE_USER | PTE_AF | PTE_ATTR(ATTR_WB);
+
+        return (guest & (is | PTE_ATTR(7))) == is && ordinary(piece, guest & PTE_ADDRESS);
+}
+
+/* A page that the server names as a table of its own, if it owns it. */
+static inline bool guest_table(struct sync *s, paddr_t pa, const pte_t **table)
 {
         pa &= PTE_ADDRESS;
-        return owned(s, pa, PAGE_SIZE, ACCESS_READ) ? phys_to_virt(pa) : NULL;
+        *table = phys_to_virt(pa);
+        return LIKELY(ordinary(s->piece, pa)) || owned(s, pa, PAGE_SIZE, ACCESS_READ);
 }
 
 /* Unmap [va, end) of what one entry at `level` covers. Blocks that are cut go whole. */
@@ -130,22 +177,12 @@ static void unmap_span(struct sync *s, vaddr_t va, vaddr_t end)
         }
 }
 
-static void reject(struct space *space, vaddr_t va, enum ouzel_error error)
-{
-        struct thread *t = current();
-
-        if (t->block && t->task == space->task) {
-                t->block->reject_va = va;
-                t->block->reject_error = error;
-        }
-}
-
 /* Our last-level table over va; else NULL, and whether a larger leaf is there. */
 static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 {
         pte_t *table = table_at(space->root);
 
-        if (space->last_tag == va >> LEVEL_SHIFT(2))
+        if (LIKELY(space->last_tag == va >> LEVEL_SHIFT(2)))
                 return space->last;
         for (unsigned level = 0; level < 3; level++) {
                 pte_t entry = table[LEVEL_INDEX(va, level)];
@@ -163,25 +200,26 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 /* A run of entries of one last-level table. */
 static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned count)
 {
-        enum ouzel_error error = E_OK;
+        struct memory_piece piece[2] = {{0, 0}, {0, 0}};
         bool block = false;
         pte_t *shadow = shadow_table(s->space, va, &block);
 
         if (block) /* where the server now has pages */
                 unmap_span(s, va, va + PAGE_SIZE);
+        if (!s->space->own) { /* whose pages are never plain */
+                piece[0] = s->piece[0];
+                piece[1] = s->piece[1];
+        }
         guest += LEVEL_INDEX(va, 3);
         if (shadow)
                 shadow += LEVEL_INDEX(va, 3);
-        for (unsigned i = 0; i < count; i++, va += PAGE_SIZE) {
-                pte_t entry = READ_ONCE(guest[i]), leaf = 0;
-                if ((entry & 3) == 3) {
-                        leaf = leaf_convert(s, entry, 3, &error);
-                        if (UNLIKELY(error)) {
-                                reject(s->space, va, error);
-                                error = E_OK;
-                        }
-                }
-                if (!shadow) {
+        for (const pte_t *end = guest + count; guest < end; guest++, va += PAGE_SIZE) {
+                pte_t entry = READ_ONCE(*guest), leaf;
+                if (LIKELY(plain(entry, piece)))
+                        leaf = (entry & (PTE_ADDRESS | PTE_RO | PTE_UXN)) | leaf_base(3, ATTR_WB);
+                else
+                        leaf = page_convert(s, entry, va);
+                if (UNLIKELY(!shadow)) {
                         if (!leaf)
                                 continue;
                         shadow = space_entry(s->space, va, 3, true);
@@ -189,9 +227,8 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned 
                                 reject(s->space, va, E_QUOTA);
                                 return;
                         }
-                        shadow -= i;
                 }
-                pte_change(&shadow[i], leaf, va, &s->tlb);
+                pte_change(shadow++, leaf, va, &s->tlb);
         }
 }
 
@@ -223,39 +260,49 @@ static void sync_block(struct sync *s, pte_t guest, vaddr_t va, unsigned level)
         pte_change(entry, leaf, base, &s->tlb);
 }
 
+/* How far down the server maps va: 3 and the last table; else the level of what it has there,
+ * and that in *leaf if it is one. */
+static inline unsigned guest_walk(struct sync *s, vaddr_t va, const pte_t **table, pte_t *leaf)
+{
+        paddr_t pa = s->space->guest;
+
+        *leaf = 0;
+#pragma GCC unroll 3
+        for (unsigned level = 0; level < 3; level++) {
+                if (!guest_table(s, pa, table))
+                        return level;
+                pte_t entry = READ_ONCE((*table)[LEVEL_INDEX(va, level)]);
+                if (UNLIKELY((entry & 3) != 3)) {
+                        if (level && (entry & PTE_VALID))
+                                *leaf = entry;
+                        return level;
+                }
+                pa = entry;
+        }
+        return guest_table(s, pa, table) ? 3 : 2;
+}
+
 /* The last translations go at sync_end. */
 static void sync_span(struct sync *s, vaddr_t va, vaddr_t last)
 {
         for (;;) {
-                const pte_t *table = guest_table(s, s->space->guest);
-                unsigned level = 0;
-                pte_t entry = 0;
+                const pte_t *table;
+                pte_t leaf;
 
                 if (UNLIKELY(++s->tables > TABLES_MAX)) {
                         reject(s->space, va, E_LIMIT);
                         unmap_span(s, va, last + 1 ? last + 1 : last);
                         return;
                 }
+                unsigned level = guest_walk(s, va, &table, &leaf);
+                vaddr_t end = va | (LEVEL_SIZE(level < 3 ? level : 2) - 1); /* inclusive */
 
-                for (; table; level++) {
-                        entry = READ_ONCE(table[LEVEL_INDEX(va, level)]);
-                        if (level == 3 || (entry & 3) != 3)
-                                break;
-                        const pte_t *next = guest_table(s, entry);
-                        if (level == 2 && next) {
-                                table = next;
-                                level = 3;
-                                break;
-                        }
-                        table = next;
-                }
-                vaddr_t end = (va | (LEVEL_SIZE(level < 3 ? level : 2) - 1)); /* inclusive */
                 if (end > last)
                         end = last;
-                if (level == 3 && table)
+                if (LIKELY(level == 3))
                         sync_pages(s, table, va, ((end - va) >> PAGE_SHIFT) + 1);
-                else if (table && level && (entry & 3) == 1)
-                        sync_block(s, entry, va, level);
+                else if (leaf)
+                        sync_block(s, leaf, va, level);
                 else
                         unmap_span(s, va, end + 1 ? end + 1 : end);
                 if (end >= last)
@@ -315,9 +362,10 @@ void sync_drain(struct thread *t)
                 head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
         for (; head != tail; head++) {
                 struct vcpu_sync *e = &block->ring[head % SYNC_RING];
-                /* From here on the server adds a new one instead of extending it; and what
-                 * it wrote to its table before the last extension is read below. */
+                /* From here on the server adds a new one instead of using it; what it wrote to
+                 * its table before it last saw this one not taken is read below. */
                 uint64_t claim = __atomic_exchange_n(&e->claim, 0, __ATOMIC_ACQ_REL);
+                __atomic_thread_fence(__ATOMIC_SEQ_CST);
                 vaddr_t va = READ_ONCE(e->va);
                 struct space *space = element_space(t->task, claim, va);
 
@@ -368,17 +416,15 @@ static uint64_t check_walk(struct sync *s, pte_t *table, unsigned level, vaddr_t
                         wrong += check_walk(s, table_at(entry), level + 1, va, where);
                         continue;
                 }
-                const pte_t *guest = guest_table(s, s->space->guest);
                 enum ouzel_error error = E_OK;
-                pte_t g = 0;
-                for (unsigned l = 0; guest && l <= level; l++) {
-                        g = READ_ONCE(guest[LEVEL_INDEX(va, l)]);
-                        if (l == level || (g & 3) != 3)
-                                break;
-                        guest = guest_table(s, g);
+                const pte_t *guest;
+                pte_t g;
+                bool leaf = guest_walk(s, va, &guest, &g) == level;
+                if (leaf && level == 3) {
+                        g = READ_ONCE(guest[LEVEL_INDEX(va, 3)]);
+                        leaf = (g & 3) == 3;
                 }
-                bool leaf = guest && (g & 3) == (level == 3 ? 3 : 1);
-                if (!leaf || leaf_convert(s, g, level, &error) != entry) {
+                if (!leaf || !g || leaf_convert(s, g, level, &error) != entry) {
                         if (!wrong)
                                 *where = va;
                         wrong++;
