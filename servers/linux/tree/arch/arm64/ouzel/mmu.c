@@ -23,28 +23,59 @@ static_assert(offsetof(struct vcpu_block, ring) == VB_RING);
 /*
  * The kernel takes an element by exchanging its second half (space, pages) for zero, maybe
  * on another CPU at this moment. Until then it may be extended: whoever drains it later
- * reads our tables then. The exchange must be made even when nothing changes: by its release
- * the drain that follows sees the entry that we just wrote.
+ * reads our tables then. Where it covers the pages already it is enough to find it not taken:
+ * with a full barrier on either side, who takes it afterwards sees the entry that we wrote.
  *
  * A few pages that did not change in the gap cost the kernel less than an element.
  */
 #define MERGE_GAP	8
 
-static bool merge(struct vcpu_sync *e, u32 space, unsigned long addr, unsigned long pages)
+/*
+ * A second page in a row is seldom the last: the range then goes to the end of its 64 KiB, and
+ * the pages up to there need no exchange.
+ */
+#define MERGE_AHEAD	16
+
+static __always_inline bool merge(struct vcpu_sync *e, u32 space, unsigned long addr,
+				  unsigned long pages)
 {
-	u64 *half = (u64 *)&e->space;
-	u64 old = READ_ONCE(*half);
+	u64 old = READ_ONCE(e->claim);	/* 0 if taken: that is no space's */
 	unsigned long have = old >> 32, start, end;
 
-	if ((u32)old != space || !have)
+	if ((u32)old != space)
 		return false;
 	start = (addr - e->va) >> PAGE_SHIFT;	/* huge if below */
+	end = start + pages;
+	if (start < have && end <= have)
+		return true;
 	if (start > have + MERGE_GAP)
 		return false;
-	end = max(start + pages, have);
+	end += -(end + (e->va >> PAGE_SHIFT)) % MERGE_AHEAD;
 	if (end > U32_MAX)
 		return false;
-	return cmpxchg_release(half, old, (u64)end << 32 | space) == old;
+	return cmpxchg_release(&e->claim, old, end << 32 | space) == old;
+}
+
+static __always_inline void add(struct vcpu_block *block, u32 tail, u32 space,
+				unsigned long addr, unsigned long pages)
+{
+	struct vcpu_sync *e = &block->ring[tail % SYNC_RING];
+
+	e->va = addr;
+	WRITE_ONCE(e->claim, (u64)pages << 32 | space);
+	smp_store_release(&block->sync_tail, tail + 1);	/* another CPU may drain it */
+	WRITE_ONCE(block->sync, 1);
+}
+
+/* What needs a call; apart, so that the rest needs no stack frame. */
+static noinline notrace void sync_call(u32 space, unsigned long addr, unsigned long pages)
+{
+	if (in_interrupt()) {
+		OUZEL(space_sync, space, addr, pages, 0);
+		return;
+	}
+	OUZEL(vcpu_sync);
+	add(ouzel_block(), ouzel_block()->sync_tail, space, addr, pages);
 }
 
 /*
@@ -55,32 +86,24 @@ static bool merge(struct vcpu_sync *e, u32 space, unsigned long addr, unsigned l
 void notrace ouzel_sync(u32 space, unsigned long addr, unsigned long pages)
 {
 	struct vcpu_block *block;
-	struct vcpu_sync *e;
-	u32 head, tail;
+	u32 tail;
 
 	if (!space || !pages)
 		return;
-	if (unlikely(in_interrupt())) {
-		OUZEL(space_sync, space, addr, pages, 0);
-		return;
-	}
 	preempt_disable();
 	block = ouzel_block();
 	tail = block->sync_tail;
-	head = READ_ONCE(block->sync_head);
-	/* fork() works on two spaces at a time */
-	if (tail != head &&
-	    (merge(&block->ring[(tail - 1) % SYNC_RING], space, addr, pages) ||
-	     (tail - head > 1 && merge(&block->ring[(tail - 2) % SYNC_RING], space, addr, pages))))
-		goto out;
-	if (unlikely(tail - head >= SYNC_RING))
-		OUZEL(vcpu_sync);
-	e = &block->ring[tail % SYNC_RING];
-	e->va = addr;
-	WRITE_ONCE(*(u64 *)&e->space, (u64)pages << 32 | space);
-	smp_store_release(&block->sync_tail, tail + 1);	/* another CPU may drain it */
-	WRITE_ONCE(block->sync, 1);
-out:
+	/* What we wrote is seen by who takes an element that we then find not taken. */
+	smp_mb();
+	if (unlikely(in_interrupt()))
+		sync_call(space, addr, pages);
+	else if (merge(&block->ring[(tail - 1) % SYNC_RING], space, addr, pages) ||
+		 merge(&block->ring[(tail - 2) % SYNC_RING], space, addr, pages))
+		;	/* fork() works on two spaces at a time */
+	else if (likely(tail - READ_ONCE(block->sync_head) < SYNC_RING))
+		add(block, tail, space, addr, pages);
+	else
+		sync_call(space, addr, pages);
 	preempt_enable();
 }
 EXPORT_SYMBOL_GPL(ouzel_sync);
