@@ -61,7 +61,11 @@ CPU_READ(ttbr1, "mrs %0, ttbr1_el1")
  * is the same in all. */
 static inline void cpu_set_ttbr1(uint64_t v) { __asm__ volatile("msr ttbr1_el1, %0" ::"r"(v)); }
 
-/* MDSCR_EL1.SS: PSTATE.SS of the program counts, after an eret. [Arm ARM D2.12] */
-static inline void cpu_single_step(uint64_t on) { __asm__ volatile("msr mdscr_el1, %0" ::"r"(on)); }
+/* MDSCR_EL1.SS: PSTATE.SS of the program counts, after an eret. [Arm ARM D2.12] TDCC, bit 12,
+ * stays as boot.S sets it. */
+static inline void cpu_single_step(uint64_t on)
+{
+        __asm__ volatile("msr mdscr_el1, %0" ::"r"(on | 1 << 12));
+}
 
 #endif
