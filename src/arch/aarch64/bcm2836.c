@@ -88,7 +88,8 @@ unsigned bcm2836_ack(void)
 }
 
 /* Two cores may be here and in bcm2836_ack at once: then a line comes once too often, and is
- * masked again by that. */
+ * masked again by that. In order, as enable and deactivate each write what the other reads: one of
+ * them switches the line on. */
 void bcm2836_deactivate(unsigned irq)
 {
         uint32_t bit = 1u << (irq % 32);
@@ -96,8 +97,8 @@ void bcm2836_deactivate(unsigned irq)
 
         if (bank >= BANKS)
                 return;
-        __atomic_fetch_and(&active[bank], ~bit, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&enabled[bank], __ATOMIC_RELAXED) & bit)
+        __atomic_fetch_and(&active[bank], ~bit, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&enabled[bank], __ATOMIC_SEQ_CST) & bit)
                 wr(devices, on[bank], bit);
 }
 
@@ -106,14 +107,14 @@ void bcm2836_enable(unsigned irq)
         uint32_t bit = 1u << (irq % 32);
         unsigned bank = irq / 32 - 1;
 
-        __atomic_fetch_or(&enabled[bank], bit, __ATOMIC_RELAXED);
-        if (!(__atomic_load_n(&active[bank], __ATOMIC_RELAXED) & bit))
+        __atomic_fetch_or(&enabled[bank], bit, __ATOMIC_SEQ_CST);
+        if (!(__atomic_load_n(&active[bank], __ATOMIC_SEQ_CST) & bit))
                 wr(devices, on[bank], bit);
 }
 
 void bcm2836_disable(unsigned irq)
 {
-        __atomic_fetch_and(&enabled[irq / 32 - 1], ~(1u << (irq % 32)), __ATOMIC_RELAXED);
+        __atomic_fetch_and(&enabled[irq / 32 - 1], ~(1u << (irq % 32)), __ATOMIC_SEQ_CST);
         wr(devices, off[irq / 32 - 1], 1u << (irq % 32));
 }
 
