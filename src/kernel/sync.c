@@ -65,6 +65,8 @@ static bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
         if (!region_copy(set, pa, pa + size, rights, &r))
                 return false;
         if ((r.rights & (any | REGION_DEVICE)) == any) {
+                if (s->space->known_version != version)
+                        s->piece[0].size = 0; /* may have been taken away since */
                 s->piece[1] = s->piece[0];
                 s->piece[0] = (struct memory_piece){r.start, r.end - r.start};
                 s->space->known_version = version;
@@ -204,8 +206,10 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned 
         bool block = false;
         pte_t *shadow = shadow_table(s->space, va, &block);
 
-        if (block) /* where the server now has pages */
+        if (block) { /* where the server now has pages */
                 unmap_span(s, va, va + PAGE_SIZE);
+                tlb_finish(&s->tlb); /* break before a table is made there */
+        }
         if (!s->space->own) { /* whose pages are never plain */
                 piece[0] = s->piece[0];
                 piece[1] = s->piece[1];
@@ -243,12 +247,14 @@ static void sync_block(struct sync *s, pte_t guest, vaddr_t va, unsigned level)
         if (error)
                 reject(space, va, error);
         if (!leaf) {
-                unmap_span(s, base, base + LEVEL_SIZE(level));
+                vaddr_t end = base + LEVEL_SIZE(level);
+                unmap_span(s, base, end ? end : end - 1);
                 return;
         }
         entry = space_entry(space, base, level, true);
         if (!entry) { /* no memory, or a larger block is in the way */
                 unmap_span(s, base, base + PAGE_SIZE);
+                tlb_finish(&s->tlb); /* break before a table is made there */
                 entry = space_entry(space, base, level, true);
         }
         if (!entry) {
