@@ -74,8 +74,8 @@ static void rollover(void)
                                 take(s, active[i]);
                                 break;
                         }
+        tlb_flush_all(); /* before anybody is given a pair that was another's */
         spin_unlock(&asid_lock);
-        tlb_flush_all();
 }
 
 void asid_ensure(struct space *space)
