@@ -158,8 +158,9 @@ static void eoi(struct thread *t)
         while (bits) {
                 unsigned i = __builtin_ctzl(bits);
                 bits &= bits - 1;
-                if (t->irqs[i])
-                        irqchip_deactivate(t->irqs[i]->line);
+                const struct irq *irq = READ_ONCE(t->irqs[i]); /* irq_bind may take it away */
+                if (irq)
+                        irqchip_deactivate(irq->line);
         }
 }
 
@@ -303,7 +304,7 @@ struct result SYS3(vcpu_enable, slot, block_va, vectors)
                 t->vector = vectors + 0x400;
                 thread_slow(t, SLOW_VCPU, 0);
                 t->vcpu = true;
-                self->vcpus[i] = t;
+                __atomic_store_n(&self->vcpus[i], t, __ATOMIC_RELEASE); /* with its block */
                 if (t == current())
                         this_cpu()->resched = 1; /* schedule() sets what a vCPU has: TTBRs, FP */
         }
