@@ -78,6 +78,16 @@ static void rollover(void)
         spin_unlock(&asid_lock);
 }
 
+/* Big lock held. */
+static bool is_alive(const struct space *space)
+{
+        const struct space *s = all_spaces;
+
+        while (s && s != space)
+                s = s->next;
+        return s;
+}
+
 void asid_ensure(struct space *space)
 {
         bool done;
@@ -87,8 +97,8 @@ void asid_ensure(struct space *space)
         spin_unlock(&asid_lock);
         if (done)
                 return;
-        big_lock(); /* then look again: another core may have been here first */
-        while (!space->ttbr1) {
+        big_lock(); /* then look again: another core may have been here first, or ended it */
+        while (is_alive(space) && !space->ttbr1) {
                 spin_lock(&asid_lock);
                 done = try_take(space);
                 spin_unlock(&asid_lock);

@@ -91,7 +91,7 @@ struct space {
         /* Memory of the task's that it may map in any way, as of a version of its regions. */
         struct memory_piece known[2];
         uint32_t known_version;
-        uint32_t users;  /* vCPUs that have it as their process; atomic */
+        uint32_t users;  /* vCPUs that have it as their process, or ended so; atomic */
         struct space *next, *prev; /* all_spaces */
 };
 
@@ -309,6 +309,7 @@ void object_destroy(struct object *object); /* big lock held; quiesces and frees
 /* ---- space.c, sync.c, asid.c, tlb.c ------------------------------------------------------- */
 extern struct space *all_spaces;
 struct space *space_new(struct task *owner, bool own, enum ouzel_error *error);
+void space_unlink(struct space *space); /* from all_spaces; quiesce before space_free */
 void space_free(struct space *space);
 void space_clear(struct space *space);
 void spaces_revoke(void); /* drop all that regions no longer allow */
@@ -322,7 +323,8 @@ void sync_drain(struct thread *vcpu);
 void sync_drain_task(struct task *task);
 uint64_t sync_check(struct space *space, vaddr_t *where);
 void asid_init(void);
-void asid_ensure(struct space *space); /* gives it ASIDs and a ttbr1 */
+/* Gives it ASIDs and a ttbr1. A process's may be gone on return: see forget_here. */
+void asid_ensure(struct space *space);
 void asid_free(struct space *space);
 
 /* ---- thread.c: threads and the scheduler -------------------------------------------------- */

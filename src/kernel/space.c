@@ -34,7 +34,7 @@ struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
         space->next = all_spaces;
         if (all_spaces)
                 all_spaces->prev = space;
-        all_spaces = space;
+        __atomic_store_n(&all_spaces, space, __ATOMIC_RELEASE); /* see space_reclaim */
         *error = E_OK;
         return space;
 }
@@ -90,14 +90,10 @@ void space_clear(struct space *space)
         spin_unlock(&space->lock);
 }
 
-/*
- * Some table page of the owner's, by forgetting another process's mappings: the shadow is a
- * cache. Called with `keep` locked, so others are only tried.
- */
-bool space_reclaim(struct space *keep)
+/* No big lock: a space that leaves the list meanwhile still leads on, until we are done. */
+static bool reclaim_among(struct space *first, struct space *keep)
 {
-        for (struct space *s = keep->next ? keep->next : all_spaces; s != keep;
-             s = s->next ? s->next : all_spaces) {
+        for (struct space *s = first; s && s != keep; s = READ_ONCE(s->next)) {
                 if (s->object.owner != keep->object.owner || s->own || s->tables.n < 2)
                         continue;
                 if (!spin_try(&s->lock))
@@ -109,41 +105,55 @@ bool space_reclaim(struct space *keep)
         return false;
 }
 
+/*
+ * Some table page of the owner's, by forgetting another process's mappings: the shadow is a
+ * cache. Called with `keep` locked, so others are only tried.
+ */
+bool space_reclaim(struct space *keep)
+{
+        return reclaim_among(READ_ONCE(keep->next), keep) ||
+               reclaim_among(READ_ONCE(all_spaces), keep);
+}
+
+void space_unlink(struct space *space)
+{
+        if (space->prev)
+                WRITE_ONCE(space->prev->next, space->next);
+        else
+                WRITE_ONCE(all_spaces, space->next);
+        if (space->next)
+                space->next->prev = space->prev;
+}
+
+/* Its threads that have it as their process get the empty one. Each core does it for its own:
+ * none is switched to meanwhile. */
 static void forget_here(void *argument)
 {
         struct space *space = argument;
-        struct thread *t = this_cpu()->current;
 
-        if (t->vcpu && t->process == space) {
-                t->process = NULL;
-                mmu_switch(empty_l0_pa, kernel_l0_pa); /* schedule() chooses again */
-                this_cpu()->resched = 1;
+        for (unsigned i = 0; i < MAX_TASKS; i++) {
+                for (struct object *o = tasks[i] ? tasks[i]->owned : NULL; o; o = o->next_owned) {
+                        struct thread *t = CONTAINER(o, struct thread, object);
+                        if (o->type == CAP_THREAD && t->cpu == this_cpu() && t->process == space)
+                                t->process = NULL;
+                }
         }
+        if (mmu_drop(space->root))
+                this_cpu()->resched = 1; /* schedule() chooses again */
 }
 
 void space_free(struct space *space)
 {
-        if (space->users) { /* some vCPU still has it as its process: it gets the empty one */
+        /* A thread of its task may be gone, but its core not yet have switched to another. */
+        if (space->users || space->own) {
                 cross_call_others(forget_here, space);
                 forget_here(space);
-                for (unsigned i = 0; i < MAX_TASKS; i++)
-                        for (struct object *o = tasks[i] ? tasks[i]->owned : NULL; o;
-                             o = o->next_owned)
-                                if (o->type == CAP_THREAD &&
-                                    CONTAINER(o, struct thread, object)->process == space)
-                                        CONTAINER(o, struct thread, object)->process = NULL;
         }
         /* No core has its root, and no translation is left: so nobody walks the tables. */
         asid_free(space);
         if (space->own) /* cached under the ASIDs of its processes, too */
                 tlb_flush_all();
         kmem_tables_free(space->object.owner, &space->tables);
-        if (space->prev)
-                space->prev->next = space->next;
-        else
-                all_spaces = space->next;
-        if (space->next)
-                space->next->prev = space->prev;
         kmem_free(space->object.owner, table_at(space->root));
 }
 

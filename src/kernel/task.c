@@ -125,7 +125,8 @@ again:
                 if (tasks[t]) /* what it granted has lost its support */
                         region_revoke(&tasks[t]->regions, id, 0, UINT64_MAX);
         cap_remove_object(&task->space->object);
-        regions_settle();
+        space_unlink(task->space);
+        regions_settle(); /* which quiesces */
         for (unsigned p = 0; p < CAP_PAGES; p++) {
                 if (!task->caps[p])
                         continue;
@@ -175,7 +176,8 @@ void object_destroy(struct object *object)
                 vcpu_end(CONTAINER(object, struct thread, object));
                 break;
         case CAP_SPACE:
-                quiesce();
+                space_unlink(CONTAINER(object, struct space, object));
+                quiesce(); /* nobody is in it, nor takes its tables: space_reclaim */
                 space_free(CONTAINER(object, struct space, object));
                 break;
         case CAP_ENDPOINT:

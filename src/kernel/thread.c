@@ -336,7 +336,7 @@ static struct thread *next(struct cpu *cpu, struct thread *old)
                 return old;
         if (cpu->ready_top < 0) {
                 cpu->current = &cpu->idle;
-                mmu_switch(empty_l0_pa, kernel_l0_pa);
+                mmu_leave();
                 idle_loop(cpu);
                 cpu->resched = 0;
         }
@@ -496,8 +496,7 @@ void vcpu_end(struct thread *t)
         for (unsigned i = 0; i < MAX_CPUS; i++)
                 if (t->task->vcpus[i] == t)
                         t->task->vcpus[i] = NULL;
-        if (t->process)
-                __atomic_fetch_sub(&t->process->users, 1, __ATOMIC_RELAXED);
+        /* Still one of its users: the core may have it in TTBR0 until it switches. */
         t->process = NULL;
         t->vcpu = t->stepping = false;
         thread_slow(t, 0, SLOW_VCPU);

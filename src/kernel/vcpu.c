@@ -262,10 +262,12 @@ void vcpu_server_exception(struct thread *t, uint64_t esr, uint64_t far)
 
 void vcpu_switch_in(struct thread *t)
 {
-        struct space *space = t->process ? t->process : t->space;
+        struct space *space;
 
-        if (!space->ttbr1)
-                asid_ensure(space);
+        while (!(space = t->process ? t->process : t->space)->ttbr1) {
+                mmu_leave(); /* what this core had may go while we wait ... */
+                asid_ensure(space); /* ... and so may the process */
+        }
         t->ttbr1_server = t->space->root | (uint64_t)space->asid << 48;
         t->ttbr1_user = kernel_l0_pa | (uint64_t)(space->asid + 1) << 48;
 }
@@ -336,7 +338,7 @@ struct result SYS1(vcpu_set_space, slot)
                 __atomic_fetch_add(&space->users, 1, __ATOMIC_RELAXED);
         self->process = space;
         vcpu_switch_in(self);
-        mmu_switch(space ? space->root : empty_l0_pa, self->ttbr1_server);
+        mmu_switch(self->process ? self->process->root : empty_l0_pa, self->ttbr1_server);
         return ERROR(E_OK);
 }
 

@@ -99,6 +99,15 @@ void pte_replace(pte_t *p, pte_t new, vaddr_t va, struct tlb_batch *tlb)
 uint64_t cpu_ttbr1(void) { return machine_ttbr1[machine_cpu->id]; }
 void cpu_set_ttbr1(uint64_t ttbr1) { machine_ttbr1[machine_cpu->id] = ttbr1; }
 void mmu_switch(uint64_t, uint64_t ttbr1) { cpu_set_ttbr1(ttbr1); }
+void mmu_leave(void) { cpu_set_ttbr1(kernel_l0_pa); }
+bool mmu_drop(paddr_t root)
+{
+        bool has = (cpu_ttbr1() & PTE_ADDRESS) == root;
+
+        if (has)
+                mmu_leave();
+        return has;
+}
 unsigned mmu_asid(void) { return (unsigned)(machine_ttbr1[machine_cpu->id] >> 48); }
 void cache_sync_code(const void *, uint64_t) {}
 

@@ -135,6 +135,22 @@ void mmu_switch(uint64_t ttbr0, uint64_t ttbr1)
         }
 }
 
+void mmu_leave(void)
+{
+        mmu_switch(empty_l0_pa, kernel_l0_pa);
+        __asm__ volatile("isb" ::: "memory"); /* no walk starts at the old root any more */
+        COUNT(isb);
+}
+
+bool mmu_drop(paddr_t root)
+{
+        bool has = ttbr0_read() == root || (ttbr1_read() & PTE_ADDRESS) == root;
+
+        if (has)
+                mmu_leave();
+        return has;
+}
+
 void cache_sync_code(const void *start, uint64_t size)
 {
         uint64_t ctr, at, end = (uint64_t)start + size;
