@@ -15,7 +15,7 @@ enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out)
         if (slot == SLOT_NONE || slot >= SLOT_COUNT)
                 return E_RANGE;
         if (!task->caps[slot >> CAPS_SHIFT]) {
-                void *page = kmem_alloc(task);
+                void *page = page_anyhow(task);
                 if (!page)
                         return E_QUOTA;
                 /* Zeroed before anyone on another core can see it. */

@@ -308,6 +308,8 @@ void object_destroy(struct object *object); /* big lock held; quiesces and frees
 
 /* ---- space.c, sync.c, asid.c, tlb.c ------------------------------------------------------- */
 extern struct space *all_spaces;
+/* kmem_alloc, and where the quota is used up, by forgetting some process's mappings. */
+void *page_anyhow(struct task *owner);
 struct space *space_new(struct task *owner, bool own, enum ouzel_error *error);
 void space_unlink(struct space *space); /* from all_spaces; quiesce before space_free */
 void space_free(struct space *space);

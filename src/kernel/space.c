@@ -13,10 +13,20 @@
 
 struct space *all_spaces;
 
+void *page_anyhow(struct task *owner)
+{
+        void *page;
+
+        while (!(page = kmem_alloc(owner)))
+                if (!owner->space || !space_reclaim(owner->space))
+                        return NULL;
+        return page;
+}
+
 struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
 {
-        struct space *space = kmem_alloc(owner);
-        pte_t *root = space ? kmem_alloc(owner) : NULL;
+        struct space *space = page_anyhow(owner);
+        pte_t *root = space ? page_anyhow(owner) : NULL;
 
         if (!root) {
                 if (space)
