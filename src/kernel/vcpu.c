@@ -109,17 +109,15 @@ void vcpu_signal_irq(struct thread *t, unsigned bit)
 
 static void deadline_fire(struct timer *timer);
 
-static void deadline_arm(struct thread *t)
+/* deadline: what the block says, read once: the server may change it at any time. */
+static void deadline_arm(struct thread *t, uint64_t deadline)
 {
-        struct vcpu_block *block = t->block;
-        uint64_t deadline = READ_ONCE(block->deadline);
-
         if (t->timeout.queued && t->timeout.deadline == deadline)
                 return;
         timer_remove(&t->timeout);
         if (deadline != UINT64_MAX)
                 timer_add(&t->timeout, deadline, deadline_fire);
-        block->armed = deadline;
+        t->block->armed = deadline;
 }
 
 /* The server may have moved the deadline further away since: then look again later. */
@@ -127,9 +125,10 @@ static void deadline_fire(struct timer *timer)
 {
         struct thread *t = CONTAINER(timer, struct thread, timeout);
         struct vcpu_block *block = t->block;
+        uint64_t deadline = READ_ONCE(block->deadline);
 
-        if (READ_ONCE(block->deadline) > timer_now()) {
-                deadline_arm(t);
+        if (deadline > timer_now()) {
+                deadline_arm(t, deadline);
                 return;
         }
         block->deadline = block->armed = UINT64_MAX;
@@ -143,7 +142,7 @@ struct result SYS0(vcpu_timer)
 
         if (!self->vcpu)
                 return ERROR(E_STATE);
-        deadline_arm(self);
+        deadline_arm(self, READ_ONCE(self->block->deadline));
         timer_program(this_cpu()); /* no schedule() follows: the program may run on for long */
         return ERROR(E_OK);
 }
@@ -350,8 +349,9 @@ void sys_vcpu_wait(struct thread *self)
                 return;
         }
         vcpu_attention(self);
-        if (self->block->deadline < self->block->armed)
-                deadline_arm(self);
+        uint64_t deadline = READ_ONCE(self->block->deadline);
+        if (deadline < self->block->armed)
+                deadline_arm(self, deadline);
         if (!self->block->pending)
                 thread_block(self, STATE_vcpu_waiting);
 }
