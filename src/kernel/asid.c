@@ -74,7 +74,12 @@ static void rollover(void)
                                 take(s, active[i]);
                                 break;
                         }
-        tlb_flush_all(); /* before anybody is given a pair that was another's */
+        /*
+         * Before anybody is given a pair that was another's. It ends with a DSB, so it is done
+         * on all cores when the lock is free; whoever takes a pair holds the lock later, and who
+         * only reads a space's ttbr1 reads what was written later. Neither needs one more.
+         */
+        tlb_flush_all();
         spin_unlock(&asid_lock);
 }
 

@@ -100,6 +100,8 @@ static inline uint64_t ttbr1_read(void)
 
 unsigned mmu_asid(void)
 {
+        /* isb: no walk of this core is under another, which it had until a moment ago */
+        __asm__ volatile("isb" ::: "memory");
         return ttbr1_read() >> 48;
 }
 

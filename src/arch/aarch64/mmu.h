@@ -92,7 +92,7 @@ static inline pte_t leaf_base(unsigned level, unsigned attr)
 void mmu_switch(uint64_t ttbr0, uint64_t ttbr1);
 void mmu_leave(void);            /* nothing but the kernel, at once */
 bool mmu_drop(paddr_t root);     /* that, if this core has the root; whether it had */
-unsigned mmu_asid(void); /* the ASID in use on this core */
+unsigned mmu_asid(void); /* the ASID in use on this core, and no other any more */
 /* Freshly written memory may be executed: to the point of unification. */
 void cache_sync_code(const void *start, uint64_t size);
 extern unsigned asid_bits;
