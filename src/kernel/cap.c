@@ -22,7 +22,13 @@ enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out)
                 __atomic_store_n(&task->caps[slot >> CAPS_SHIFT], page, __ATOMIC_RELEASE);
         }
         *out = cap_slot(task, slot);
-        return (*out)->type == CAP_NONE ? E_OK : E_BUSY;
+        if ((*out)->type != CAP_NONE)
+                return E_BUSY;
+        /* A lookup on another core may have seen the type that was there: it must not get
+         * the object, badge or rights that come now. */
+        if ((*out)->cleared == quiesces)
+                quiesce();
+        return E_OK;
 }
 
 void cap_install(struct cap *cap, struct object *object, unsigned type, unsigned rights,
@@ -32,20 +38,17 @@ void cap_install(struct cap *cap, struct object *object, unsigned type, unsigned
         cap->badge = badge;
         cap->serial = next_serial++;
         cap->parent_serial = 0;
-        cap->dying = cap->copied = 0;
-        cap->rights = rights;
         object->caps++;
-        /* The type makes it valid: last, for lookups on other cores. */
-        __atomic_store_n(&cap->type, type, __ATOMIC_RELEASE);
+        /* This makes it valid: last, for lookups on other cores. */
+        __atomic_store_n(&cap->kind, type | rights << 8, __ATOMIC_RELEASE);
 }
 
 static void cap_clear(struct cap *cap)
 {
         cap->object->caps--;
-        __atomic_store_n(&cap->type, CAP_NONE, __ATOMIC_RELEASE);
+        WRITE_ONCE(cap->kind, CAP_NONE);
         cap->serial = 0;
-        cap->rights = 0;
-        cap->dying = 0;
+        cap->cleared = quiesces;
 }
 
 enum ouzel_error cap_derive(struct task *to, uint64_t to_slot, struct task *from,

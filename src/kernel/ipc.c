@@ -192,7 +192,7 @@ static enum ouzel_error passing(struct thread *t)
         if (!(t->regs.x[1] & TAG_CAP))
                 return E_OK;
         cap = cap_slot(t->task, t->regs.x[10]);
-        if (!cap || cap->type == CAP_NONE)
+        if (!cap || __atomic_load_n(&cap->kind, __ATOMIC_ACQUIRE) == CAP_NONE)
                 return E_CAP;
         if (!(cap->rights & RIGHT_GRANT))
                 return E_RIGHTS;

@@ -48,13 +48,28 @@ struct object {
         struct object *next_owned, *prev_owned; /* the owner's objects */
 };
 
+/*
+ * Looked up without a lock: `kind` first, with acquire, then the rest. What is read is of one
+ * capability: cap_install writes kind last, with release, and a slot that was cleared is
+ * filled again only after a quiesce(), when nobody can be between the two reads (cap_reserve).
+ */
 struct cap {
+        union {
+                uint32_t kind; /* the four below: type is the lowest byte */
+                struct {
+                        uint8_t type, rights;
+                        uint8_t dying;  /* being revoked */
+                        uint8_t copied; /* has copies that name it as their parent */
+                };
+        };
+        uint32_t serial; /* 0 = empty */
         struct object *object;
         uint64_t badge;
-        uint32_t serial, parent_serial; /* 0 = empty; 0 = original */
+        union {
+                uint32_t parent_serial; /* 0 = original */
+                uint32_t cleared;       /* empty: quiesces at the time it was cleared */
+        };
         uint16_t parent_task, parent_slot;
-        uint8_t type, rights;
-        uint8_t dying, copied; /* being revoked; has copies that name it as their parent */
 };
 
 /* An item in a core's inbox. In at most one inbox at a time; the owner of the item knows. */
@@ -245,6 +260,7 @@ static inline void cross_poll(void) /* serve a call for this core, if there is o
                 cross_serve();
 }
 void quiesce(void);    /* when it returns, no other core holds what was unlinked before */
+extern uint32_t quiesces; /* how many there were, and one; changed under the big lock */
 void inbox_push(struct cpu *cpu, struct inbox_item *item);
 void inbox_empty(void);
 static inline void inbox_run(void)
@@ -277,16 +293,12 @@ static inline struct cap *cap_find(struct task *task, uint64_t slot, unsigned ty
                                    unsigned rights, enum ouzel_error *error)
 {
         struct cap *cap = cap_slot(task, slot);
+        uint32_t kind = cap ? __atomic_load_n(&cap->kind, __ATOMIC_ACQUIRE) : CAP_NONE;
 
-        if (UNLIKELY(!cap || cap->type != type)) {
-                *error = E_CAP;
-                return NULL;
-        }
-        if (UNLIKELY(rights & ~cap->rights)) {
-                *error = E_RIGHTS;
-                return NULL;
-        }
-        return cap;
+        if (LIKELY((kind & (0xff | rights << 8)) == (type | rights << 8)))
+                return cap;
+        *error = (kind & 0xff) == type ? E_RIGHTS : E_CAP;
+        return NULL;
 }
 /* Room for a capability: makes the table's page where needed. Big lock held. */
 enum ouzel_error cap_reserve(struct task *task, uint64_t slot, struct cap **out);

@@ -55,9 +55,9 @@
 
 /* struct cap: 32 bytes */
 #define CAP_SHIFT      5
-#define CAP_OBJECT     0  /* object and badge are a pair */
-#define CAP_BADGE      8
-#define CAP_TYPE       28 /* u8 type, u8 rights: one halfword */
+#define CAP_TYPE       0  /* u8 type, u8 rights: one halfword, at 0 for ldarh */
+#define CAP_OBJECT     8  /* object and badge are a pair */
+#define CAP_BADGE      16
 #define CAPS_SHIFT     7  /* capabilities per page of the table */
 #define CAPS_PER_PAGE  (1 << CAPS_SHIFT)
 #define CAP_PAGES      64

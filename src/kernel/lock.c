@@ -95,9 +95,12 @@ static void nothing(void *argument)
         (void)argument;
 }
 
+uint32_t quiesces = 1;
+
 void quiesce(void)
 {
         cross_call_others(nothing, NULL);
+        quiesces++;
         inbox_run();
 }
 

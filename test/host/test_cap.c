@@ -296,6 +296,36 @@ TEST(a_slot_that_is_used_again_is_not_the_parent_of_old_copies)
         assert_int_equal(SYSTEM_CALL(self, cap_probe, 102).error, E_OK);
 }
 
+/* A lookup on another core reads a capability's type, and a moment later its object. */
+TEST(a_slot_is_filled_again_only_when_no_other_core_can_be_reading_it)
+{
+        const uint64_t *ipis;
+
+        machine_start(2);
+        task[0] = machine_task(200);
+        self = machine_thread(task[0], 10, 0);
+        thread_ready(self);
+        machine_schedule(0);
+        ipis = &cpus[0].counters[COUNT_ipis];
+        endpoint_at(100);
+        assert_int_equal(*ipis, 0); /* nobody has ever seen anything in this slot */
+        assert_int_equal(copy(SLOT_TASK, 101, 100, RIGHT_SEND, 7), E_OK);
+        assert_int_equal(SYSTEM_CALL(self, cap_delete, 101).error, E_OK);
+        assert_int_equal(*ipis, 0);
+        assert_int_equal(copy(SLOT_TASK, 102, 100, RIGHT_SEND, 8), E_OK);
+        assert_int_equal(*ipis, 0); /* another slot */
+        assert_int_equal(copy(SLOT_TASK, 101, 100, RIGHT_SEND, 8), E_OK);
+        assert_int_equal(*ipis, 1); /* the other core left the kernel in between */
+        assert_int_equal(SYSTEM_CALL(self, cap_delete, 101).error, E_OK);
+        assert_int_equal(SYSTEM_CALL(self, cap_delete, 102).error, E_OK);
+        assert_int_equal(SYSTEM_CALL(self, cap_revoke, 100).error, E_OK);
+        assert_int_equal(*ipis, 2); /* revoking waits for it anyway: once is enough */
+        assert_int_equal(copy(SLOT_TASK, 101, 100, RIGHT_SEND, 8), E_OK);
+        assert_int_equal(copy(SLOT_TASK, 102, 100, RIGHT_SEND, 8), E_OK);
+        assert_int_equal(*ipis, 2);
+        machine_expect_sound();
+}
+
 TEST(a_task_cannot_lose_itself_or_its_space)
 {
         assert_int_equal(SYSTEM_CALL(self, cap_delete, SLOT_TASK).error, E_CAP);
@@ -450,6 +480,8 @@ int main(void)
                                        setup),
                 cmocka_unit_test_setup(a_slot_that_is_used_again_is_not_the_parent_of_old_copies,
                                        setup),
+                cmocka_unit_test_setup(
+                        a_slot_is_filled_again_only_when_no_other_core_can_be_reading_it, setup),
                 cmocka_unit_test_setup(a_task_cannot_lose_itself_or_its_space, setup),
                 cmocka_unit_test_setup(random_copies_deletions_and_revocations_agree_with_a_model,
                                        setup),

@@ -18,6 +18,9 @@
 #define STATE_RUNNING  2        /* asserted against enum ouzel_state in syscall.c */
 #define STATE_RECEIVING 4
 #define STATE_CALLING  5
+#if CAP_TYPE != 0
+#error ldarh has no offset
+#endif
 #define SEND           (RIGHT_SEND << 8 | CAP_ENDPOINT) /* in a capability's CAP_TYPE */
 #define RECV_BIT       9
 
@@ -33,7 +36,7 @@
         cbz     x12, \slow
         and     x13, x0, #CAPS_PER_PAGE - 1
         add     x12, x12, x13, lsl #CAP_SHIFT
-        ldrh    w13, [x12, #CAP_TYPE]
+        ldarh   w13, [x12]                      // CAP_TYPE, before the rest: see struct cap
 .endm
 
 /* The address space of \to, or slow if it has to get an ASID first. Clobbers x12, x16. */
