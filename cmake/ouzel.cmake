@@ -3,7 +3,7 @@
 #
 #   ouzel_program(name source...)
 #       A native program (ELF64), linked with libouzel, libfdt and picolibc:
-#       build/<preset>/bin/name.
+#       build/<preset>/bin/name, and without symbols build/<preset>/stripped/name.
 #
 #   ouzel_image(name [EXCLUDE_FROM_ALL] MANIFEST file [PROGRAMS target...] [FILES name=path...])
 #       A bootable image build/<preset>/name: the kernel, and a boot archive with the pager,
@@ -73,6 +73,12 @@ function(ouzel_program name)
         set_target_properties(${name} PROPERTIES
                 RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin
                 LINK_DEPENDS ${PROGRAM_LDS})
+        # What images carry: whoever boots one sums up all of it, and nobody there needs symbols.
+        add_custom_command(TARGET ${name} POST_BUILD
+                COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/stripped
+                COMMAND ${CMAKE_OBJCOPY} --strip-all $<TARGET_FILE:${name}>
+                        ${CMAKE_BINARY_DIR}/stripped/${name}
+                BYPRODUCTS ${CMAKE_BINARY_DIR}/stripped/${name} VERBATIM)
 endfunction()
 
 # ---- images ------------------------------------------------------------------------------
@@ -100,7 +106,7 @@ function(ouzel_image name)
                 if(NOT TARGET ${program})
                         return()
                 endif()
-                list(APPEND inputs ${program}=$<TARGET_FILE:${program}>)
+                list(APPEND inputs ${program}=${CMAKE_BINARY_DIR}/stripped/${program})
                 list(APPEND depends ${program})
         endforeach()
         foreach(file ${IMAGE_FILES})
