@@ -9,18 +9,21 @@
 
 /* Any alignment: memory of programs is Normal memory, where unaligned access is allowed. */
 typedef uint64_t word __attribute__((aligned(1), may_alias));
-#define PIECE (4 * sizeof(word))
+#define WORDS 16
+#define PIECE (WORDS * sizeof(word))
 
 /* All of it is read before any of it is written. */
 static inline void piece_move(void *to, const void *from)
 {
         const word *s = from;
-        word *d = to, a = s[0], b = s[1], c = s[2], e = s[3];
+        word *d = to, w[WORDS];
 
-        d[0] = a;
-        d[1] = b;
-        d[2] = c;
-        d[3] = e;
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < WORDS; i++)
+                w[i] = s[i];
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < WORDS; i++)
+                d[i] = w[i];
 }
 
 /* Also for a move to below. */
@@ -31,6 +34,8 @@ void *memcpy(void *to, const void *from, size_t n)
 
         for (; n >= PIECE; n -= PIECE, d += PIECE, s += PIECE)
                 piece_move(d, s);
+        for (; n >= sizeof(word); n -= sizeof(word), d += sizeof(word), s += sizeof(word))
+                *(word *)(void *)d = *(const word *)(const void *)s;
         while (n--)
                 *d++ = *s++;
         return to;
@@ -47,6 +52,10 @@ void *memmove(void *to, const void *from, size_t n)
                 n -= PIECE;
                 piece_move(d + n, s + n);
         }
+        while (n >= sizeof(word)) {
+                n -= sizeof(word);
+                *(word *)(void *)(d + n) = *(const word *)(const void *)(s + n);
+        }
         while (n--)
                 d[n] = s[n];
         return to;
@@ -59,8 +68,12 @@ void *memset(void *to, int byte, size_t n)
 
         for (; n >= PIECE; n -= PIECE, d += PIECE) {
                 word *p = (word *)(void *)d;
-                p[0] = p[1] = p[2] = p[3] = w;
+#pragma GCC unroll 16
+                for (unsigned i = 0; i < WORDS; i++)
+                        p[i] = w;
         }
+        for (; n >= sizeof(word); n -= sizeof(word), d += sizeof(word))
+                *(word *)(void *)d = w;
         while (n--)
                 *d++ = (unsigned char)byte;
         return to;

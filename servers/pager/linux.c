@@ -49,6 +49,19 @@ static bool image_check(const struct archive_file *file, struct server_header *h
         return true;
 }
 
+static void image_load(struct program *p, const struct archive_file *file,
+                       const struct server_header *h, uint64_t size)
+{
+        char *image = direct(p->block);
+
+        memcpy(image, file->data, file->size);
+        memset(image + file->size, 0, size - file->size);
+        for (unsigned i = 0; i < h->n; i++)
+                if (h->segment[i].rights & ACCESS_EXEC)
+                        __builtin___clear_cache(image + h->segment[i].start,
+                                                image + h->segment[i].end);
+}
+
 /* ---- device tree --------------------------------------------------------------------------- */
 
 static bool disabled(const void *fdt, int node)
@@ -314,10 +327,8 @@ bool linux_start(struct program *p)
         uint64_t blocks = end - 2 * MIB;
         uint64_t initrd = (blocks - rd.v2) & ~(2 * MIB - 1);
         uint64_t tree = initrd - 2 * MIB;
-        memset(direct(blocks), 0, 2 * MIB);
-        memset(direct(p->block), 0, image_size);
-        memcpy(direct(p->block), file.data, file.size);
-        __builtin___clear_cache(direct(p->block), (char *)direct(p->block) + file.size);
+        memset(direct(blocks), 0, vcpus * VB_SIZE);
+        image_load(p, &file, &h, image_size);
         if (rd.v2)
                 memcpy(direct(initrd), direct(rd.v1), rd.v2);
         if (!tree_make(p, direct(tree), blocks, vcpus, initrd, rd.v2)) {
