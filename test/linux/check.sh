@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: MIT
 # check.sh -- sourced by the tests here: `check name command...` runs a command in a shell of
-# its own and says how it went; `finish` says how many there were.
+# its own and says how it went; `finish` says how many there were. A script may set `skipped` to
+# the exit code that means "not here". What a command says after "detail: " is told if it went
+# well, too.
 count=0
+skipped=none
 check() {
         name=$1
         shift
         count=$((count + 1))
-        if why=$("$@" 2>&1); then
-                echo "TEST $name: ok"
-        else
-                echo "TEST $name: FAILED exit $?: $(echo "$why" | tail -n 3 | tr '\n' ' ')"
-        fi
+        why=$("$@" 2>&1)
+        code=$?
+        last=$(echo "$why" | tail -n 3 | tr '\n' ' ')
+        case $code in
+        0) echo "TEST $name: ok $(echo "$why" | sed -n 's/^detail: //p')" ;;
+        "$skipped") echo "TEST $name: n/a $last" ;;
+        *) echo "TEST $name: FAILED exit $code: $last" ;;
+        esac
 }
 finish() {
         echo "TESTS $count"

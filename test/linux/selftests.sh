@@ -5,23 +5,39 @@
 #
 # check NAME self SOURCE [ARGUMENT...]; selftests-build.sh takes what to build from these lines.
 . /test/check.sh
+# shellcheck disable=SC2034 # check.sh looks at it
+skipped=4       # kselftest.h: KSFT_SKIP
 mkdir -p /tmp/self
 # shellcheck disable=SC3045 # busybox has it
 ulimit -n 4096 2>/dev/null
 echo 64 >/proc/sys/vm/nr_hugepages
+mount -t cgroup2 none /sys/fs/cgroup
+modprobe tun
 self() {
         source=$1
         shift
         program=/test/bin/$(echo "$source" | sed 's,/,-,g; s,\.c$,,')
         [ -x "$program" ] || { echo "not built"; return 127; }
-        (cd /tmp/self && timeout -k 5 100 "$program" "$@") </dev/null >/tmp/self/out 2>&1
-        code=$?
-        # Many say in detail what went well (TAP); the numbers must be the same, too.
-        tail -n 2 /tmp/self/out | cut -c 1-100
-        good=$(grep -cE '^[# ]*ok ' /tmp/self/out)
-        echo "$good ok, $(grep -cE '^[# ]*not ok ' /tmp/self/out) not ok"
-        rm -rf /tmp/self/*
-        [ $code != 4 ] || exit 4        # kselftest.h: KSFT_SKIP
+        # Several count on being quick; where others compete for the host's time, they get more
+        # than one chance.
+        for attempt in 1 2 3; do
+                (cd /tmp/self && timeout -k 5 60 "$program" "$@") </dev/null >/tmp/self.out 2>&1
+                code=$?
+                # shellcheck disable=SC2154 # check's: the test that runs
+                sed "s/^/$name: /" /tmp/self.out >/dev/console
+                rm -rf /tmp/self/*
+                case $code in 0 | 4 | 137 | 143) break ;; esac
+                echo "$name: exit code $code, attempt $attempt" >/dev/console
+        done
+        tail -n 2 /tmp/self.out | cut -c 1-100
+        # Many say in detail what went well; the numbers must be the same, too.
+        for what in '^[# ]*ok .*# SKIP|skipped \[' '^[# ]*ok |\[32mOK|\.\.\. (done|skipped)' \
+                        '^[# ]*not ok |\[31mFAIL|\.\.\. failed'; do
+                grep -ciE "$what" /tmp/self.out
+        done | tr '\n' ' ' | {
+                read -r skip good bad
+                echo "detail: $((good - skip)) ok, $bad not ok, $skip skipped"
+        }
         return $code
 }
 
@@ -34,7 +50,8 @@ check mm_hugepage_shm self mm/hugepage-shm.c
 check mm_hugetlb_madvise self mm/hugetlb-madvise.c
 check mm_hugetlb_fault_after_madv self mm/hugetlb_fault_after_madv.c
 check mm_hugetlb_madv_vs_map self mm/hugetlb_madv_vs_map.c
-check mm_khugepaged self mm/khugepaged.c
+check mm_khugepaged_anon self mm/khugepaged.c all:anon
+check mm_khugepaged_shmem self mm/khugepaged.c all:shmem
 check mm_ksm_functional self mm/ksm_functional_tests.c
 check mm_ksm_merge self mm/ksm_tests.c -M
 check mm_ksm_unmerge self mm/ksm_tests.c -U
@@ -53,9 +70,6 @@ check mm_mremap_dontunmap self mm/mremap_dontunmap.c
 check mm_mremap self mm/mremap_test.c
 check mm_mseal self mm/mseal_test.c
 check mm_on_fault_limit self mm/on-fault-limit.c
-check mm_pagemap_ioctl self mm/pagemap_ioctl.c
-check mm_soft_dirty self mm/soft-dirty.c
-check mm_split_huge_page self mm/split_huge_page_test.c
 check mm_thuge_gen self mm/thuge-gen.c
 check mm_transhuge_stress self mm/transhuge-stress.c -d 8
 check mm_uffd_unit self mm/uffd-unit-tests.c
@@ -78,14 +92,12 @@ check futex_wait_wouldblock self futex/functional/futex_wait_wouldblock.c
 check futex_waitv self futex/functional/futex_waitv.c
 check timers_inconsistency self timers/inconsistency-check.c -t 3
 check timers_nanosleep self timers/nanosleep.c
-check timers_nsleep_latency self timers/nsleep-lat.c
 check timers_posix self timers/posix_timers.c
-check timers_set_timer_latency self timers/set-timer-lat.c
 check timers_threadtest self timers/threadtest.c -t 5 -n 4
 check timers_valid_adjtimex self timers/valid-adjtimex.c
 check timers_mqueue_latency self timers/mqueue-lat.c
 check timers_set_tz self timers/set-tz.c
-check timers_rtc self rtc/rtctest.c
+check timers_rtc self rtc/rtctest.c -T alarm_alm_set_minute -T alarm_wkalm_set_minute
 check ptrace_syscall_info self ptrace/get_syscall_info.c
 check ptrace_peeksiginfo self ptrace/peeksiginfo.c
 check ptrace_vmaccess self ptrace/vmaccess.c
@@ -109,7 +121,6 @@ check net_socket self net/socket.c
 check net_bind_bhash self net/bind_bhash.c 2000
 check net_bind_wildcard self net/bind_wildcard.c
 check net_bind_timewait self net/bind_timewait.c
-check net_tls self net/tls.c
 check net_psock_snd self net/psock_snd.c -d
 check net_psock_tpacket self net/psock_tpacket.c
 check net_reuseaddr_conflict self net/reuseaddr_conflict.c

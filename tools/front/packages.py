@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from say import BUILD, Failure, say, step
+from say import BUILD, Failure, say, short, step
 
 BUILDING = {
     "cmake": "builds the project",
@@ -224,16 +224,12 @@ def newer_qemu():
             {"QEMU_MODULE_DIR": os.path.join(libraries, "qemu"), "LD_LIBRARY_PATH": libraries})
 
 
-def foreign_file(package, arch, path, component="main"):
-    """Where the file PATH of a foreign architecture's package lies, fetching it if need be.
-
-    PATH may be a list of places. Nothing is installed: the package is only unpacked.
-    COMPONENT is the archive's: firmware, for one, is not in main.
-    """
+def unpacked(package, arch, component="main"):
+    """Where a foreign architecture's package is unpacked, fetching it if need be; it is not
+    installed. COMPONENT is the archive's: firmware, for one, is not in main."""
     place = os.path.join(BUILD, "apt", f"{package}-{arch}")
-    for candidate in path:
-        if os.path.exists(place + candidate):
-            return place + candidate
+    if os.path.exists(place):
+        return place
     say(f"fetching {package} for {arch} from this machine's Debian archive into build/apt "
         "(nothing of it is installed here)")
     options, top = private_root(arch if component == "main" else f"{arch}-{component}", arch,
@@ -245,9 +241,15 @@ def foreign_file(package, arch, path, component="main"):
     scratch = place + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     subprocess.run(["dpkg-deb", "-x", os.path.join(top, deb), scratch], check=True)
-    shutil.rmtree(place, ignore_errors=True)
     os.rename(scratch, place)
+    return place
+
+
+def foreign_file(package, arch, path, component="main"):
+    """The file of a foreign architecture's package that is at PATH, a list of places."""
+    place = unpacked(package, arch, component)
     for candidate in path:
         if os.path.exists(place + candidate):
             return place + candidate
-    raise Failure(f"{deb} has no {' or '.join(path)}")
+    raise Failure(f"{package} has no {' or '.join(path)}: if Debian has a newer one, "
+                  f"remove {short(place)}, and it is fetched again")

@@ -2,7 +2,7 @@
 """Run one test program, in QEMU or here, and write its results (test/README.md) to a file.
 
 The file has a line per result, "ok name" or "FAILED name: why"; beside it, with .log, is all
-that the program said. Exit code 0 if nothing failed.
+that the program said (while Linux runs, with .now). Exit code 0 if nothing failed.
 """
 import argparse
 import dataclasses
@@ -17,6 +17,7 @@ import time
 
 import boards
 import initrd
+import packages
 from machine import Guest, Machine, clean
 from say import BUILD, ROOT, Failure
 
@@ -29,10 +30,10 @@ CMOCKA = re.compile(r"cmocka_unit_test\w*\(\s*(\w+)")
 
 class Results:
     def __init__(self):
-        self.lines, self.failed, self.seen = [], 0, set()
+        self.lines, self.failed, self.seen = [], 0, {}
 
     def add(self, name, verdict, why=""):
-        self.seen.add(name)
+        self.seen[name] = verdict, why
         if verdict == "FAILED":
             self.failed += 1
             self.lines.append(f"FAILED {name}: {why or 'no reason given'}")
@@ -51,6 +52,22 @@ def expected(files, pattern=None):
         with open(file) as f:
             names += (pattern or NAMES[os.path.splitext(file)[1]]).findall(f.read())
     return names
+
+
+class Listener:
+    """Keeps what a guest says in a file as it says it: long tests can be watched."""
+
+    def __init__(self, args):
+        self.path = args.results + ".now"
+
+    def __enter__(self):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.file = open(self.path, "ab")
+        return self.file
+
+    def __exit__(self, *args):
+        self.file.close()
+        os.remove(self.path)
 
 
 def judge(results, text, names, ended, what):
@@ -95,8 +112,10 @@ def test_ramdisk(args):
     if args.selftests:
         linux_build = os.path.join(BUILD, "linux")
         args.programs = os.path.join(linux_build, "selftests")
+        libraries = [packages.unpacked(name, "arm64") for name in ("libcap-dev", "libnuma-dev")]
         subprocess.run([os.path.join(ROOT, "test", "linux", "selftests-build.sh"),
-                        os.path.join(linux_build, "source"), args.programs], check=True)
+                        os.path.join(linux_build, "source"), args.programs, *libraries],
+                       check=True)
     if args.programs:
         trees.append((args.programs, "test/bin"))
     kind = "ouzel" if args.image.endswith(".img") else "native"
@@ -131,11 +150,11 @@ def linux(args, results):
     name, kind = os.path.splitext(os.path.basename(args.names[0]))
     script = f"/test/bin/{name}" if kind == ".c" else f"/test/{name}{kind}"
     host = test_module(name).Host() if args.host else Nobody()
-    with host:
+    with host, Listener(args) as echo:
         append = f"panic=5 ouzel.test={script} {host.append}"
         if not args.board:  # its tree names the console
             append = "console=ttyAMA0 " + append
-        guest = Guest(make_machine(args, initrd=ramdisk, append=append, **host.machine))
+        guest = Guest(make_machine(args, initrd=ramdisk, append=append, **host.machine), echo)
         end = time.monotonic() + args.limit
         try:
             while not guest.finish(0.3) and time.monotonic() < end:
@@ -292,13 +311,13 @@ def debian(args, results):
     import debian as root
     kind = "ouzel" if args.image.endswith(".img") else "native"
     script = args.names[0]
-    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder, Listener(args) as echo:
         disk, tests = os.path.join(folder, "root.img"), os.path.join(folder, "tests.img")
         subprocess.run(["cp", "--sparse=always", root.image(), disk], check=True)
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", "tests", "-d",
                         os.path.dirname(script), tests, "64M"], check=True)
         guest = Guest(make_machine(args, disks=[disk, tests, *root.modules(kind)],
-                                   append="console=ttyAMA0 panic=5 root=/dev/vda rw"))
+                                   append="console=ttyAMA0 panic=5 root=/dev/vda rw"), echo)
         end = time.monotonic() + args.limit
         try:
             if guest.expect(DEBIAN_PROMPT, args.limit):
@@ -328,18 +347,18 @@ def both(args, results):
         args.image = image
         found.append(Results())
         texts.append(globals()[args.inside](args, found[-1]))
-    ours, native = ({line.split()[1].rstrip(":"): verdict(line) for line in one.lines}
-                    for one in found)
+    ours, native = ({name: verdict(*said) for name, said in one.seen.items()} for one in found)
     for name in sorted(ours.keys() | native.keys()):
-        a, b = ours.get(name, "n/a"), native.get(name, "n/a")
-        results.add(name, "ok" if a == b else "FAILED", f"{a} on Ouzel, {b} natively")
+        a, b = ours.get(name, "no result"), native.get(name, "no result")
+        if a != "n/a" or a != b:
+            results.add(name, "ok" if a == b else "FAILED", f"{a} on Ouzel, {b} natively")
     return "\n\n######## native\n\n".join(texts)
 
 
-def verdict(line):
-    """ "ok", or "FAILED", with the numbers of what a selftest did in detail."""
-    counts = re.search(r"[0-9]+ ok, [0-9]+ not ok", line)
-    return line.split()[0] + (f" ({counts.group()})" if counts else "")
+def verdict(said, why):
+    """ "ok", "FAILED" or "n/a", with the numbers of what a selftest did in detail."""
+    counts = re.search(r"[0-9]+ ok, [0-9]+ not ok, [0-9]+ skipped", why)
+    return said + (f" ({counts.group()})" if counts and said != "n/a" else "")
 
 
 def host(args, results):
