@@ -10,10 +10,25 @@ uint64_t bus_cells(const fdt32_t *p, int n)
         return v;
 }
 
-bool bus_translate(const void *fdt, int bus, uint64_t *address)
+bool bus_path(const void *fdt, int node, struct bus_path *path)
 {
-        while (bus > 0) {
-                int up = fdt_parent_offset(fdt, bus), len;
+        path->depth = 0;
+        for (int at = 0, depth = 0; at >= 0 && at <= node && depth >= 0;
+             at = fdt_next_node(fdt, at, &depth)) {
+                if (depth < BUS_DEPTH)
+                        path->node[depth] = at;
+                if (at == node && depth < BUS_DEPTH) {
+                        path->depth = depth;
+                        return true;
+                }
+        }
+        return false;
+}
+
+bool bus_translate(const void *fdt, const struct bus_path *path, uint64_t *address)
+{
+        for (int depth = path->depth - 1; depth > 0; depth--) {
+                int bus = path->node[depth], up = path->node[depth - 1], len;
                 int na = fdt_address_cells(fdt, bus), ns = fdt_size_cells(fdt, bus);
                 int pa = fdt_address_cells(fdt, up);
                 const fdt32_t *r = fdt_getprop(fdt, bus, "ranges", &len);
@@ -32,14 +47,16 @@ bool bus_translate(const void *fdt, int bus, uint64_t *address)
                 }
                 if (!found)
                         return false;
-                bus = up;
         }
         return true;
 }
 
-bool bus_reg(const void *fdt, int node, unsigned index, uint64_t *base, uint64_t *size)
+bool bus_reg(const void *fdt, const struct bus_path *path, unsigned index, uint64_t *base,
+             uint64_t *size)
 {
-        int parent = fdt_parent_offset(fdt, node), len;
+        if (path->depth < 1)
+                return false; /* the root is on no bus */
+        int node = path->node[path->depth], parent = path->node[path->depth - 1], len;
         int na = fdt_address_cells(fdt, parent), ns = fdt_size_cells(fdt, parent);
         const fdt32_t *p = fdt_getprop(fdt, node, "reg", &len);
 
@@ -48,5 +65,5 @@ bool bus_reg(const void *fdt, int node, unsigned index, uint64_t *base, uint64_t
         p += index * (unsigned)(na + ns);
         *base = bus_cells(p, na);
         *size = ns ? bus_cells(p + na, ns) : 0;
-        return bus_translate(fdt, parent, base);
+        return bus_translate(fdt, path, base);
 }

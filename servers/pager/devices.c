@@ -2,14 +2,16 @@
 /* devices.c -- device registers and interrupt lines, by the nodes of the device tree. */
 #include "pager.h"
 
-#include <bus.h>
 #include <stdio.h>
 #include <string.h>
 
 bool device_wanted(const struct program *p, const void *fdt, int node)
 {
-        for (unsigned i = 0; i < p->entry->n_devices; i++)
-                if (!fdt_node_check_compatible(fdt, node, p->entry->devices[i]))
+        int size;
+        const char *names = fdt_getprop(fdt, node, "compatible", &size);
+
+        for (unsigned i = 0; names && i < p->entry->n_devices; i++)
+                if (fdt_stringlist_contains(names, size, p->entry->devices[i]))
                         return true;
         return false;
 }
@@ -20,10 +22,17 @@ int controller_find(const void *fdt, struct controller *c)
 {
         static const char *const known[] = {"arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400",
                                             "arm,cortex-a7-gic", "brcm,bcm2836-armctrl-ic"};
+        unsigned best = sizeof(known) / sizeof(known[0]);
         int node = -1, len;
 
-        for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]) && node < 0; i++)
-                node = fdt_node_offset_by_compatible(fdt, -1, known[i]);
+        for (int at = 0; at >= 0 && best; at = fdt_next_node(fdt, at, NULL)) {
+                const char *names = fdt_getprop(fdt, at, "compatible", &len);
+                for (unsigned i = 0; names && i < best; i++)
+                        if (fdt_stringlist_contains(names, len, known[i])) {
+                                best = i; /* of several the first that we know */
+                                node = at;
+                        }
+        }
         const fdt32_t *cells = node < 0 ? NULL : fdt_getprop(fdt, node, "#interrupt-cells", &len);
         if (!cells)
                 return -1;
@@ -41,10 +50,10 @@ uint32_t line_of(const struct controller *c, const fdt32_t *specifier)
         return kind == 0 ? 32 + n : 0; /* SPIs only: PPIs are the kernel's */
 }
 
-bool interrupts_to(const void *fdt, int node, const struct controller *c)
+bool interrupts_to(const void *fdt, const struct bus_path *at, const struct controller *c)
 {
-        for (; node >= 0; node = fdt_parent_offset(fdt, node)) {
-                const fdt32_t *parent = fdt_getprop(fdt, node, "interrupt-parent", NULL);
+        for (int depth = at->depth; depth >= 0; depth--) {
+                const fdt32_t *parent = fdt_getprop(fdt, at->node[depth], "interrupt-parent", NULL);
                 if (parent)
                         return fdt32_to_cpu(*parent) == c->phandle;
         }
@@ -74,13 +83,13 @@ static int line_give(struct program *p, uint32_t line, uint32_t flags)
 }
 
 /* What a device record says of its lines: the first, and how many follow it in a row. */
-static void interrupts_grant(struct program *p, const void *fdt, int node,
+static void interrupts_grant(struct program *p, const void *fdt, const struct bus_path *at,
                              const struct controller *c, unsigned device)
 {
         int len;
-        const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
+        const fdt32_t *irq = fdt_getprop(fdt, at->node[at->depth], "interrupts", &len);
 
-        if (!irq || !interrupts_to(fdt, node, c))
+        if (!irq || !interrupts_to(fdt, at, c))
                 return;
         for (; len >= c->cells * 4; irq += c->cells, len -= c->cells * 4) {
                 uint32_t line = line_of(c, irq);
@@ -132,16 +141,18 @@ static void registers_give(struct program *p, const char *what, uint64_t start, 
 }
 
 /* A PCI host bridge: its windows onto the bus, and the lines of INTA to INTD. */
-static void pci_grant(struct program *p, const void *fdt, int node, const struct controller *c)
+static void pci_grant(struct program *p, const void *fdt, const struct bus_path *path,
+                      const struct controller *c)
 {
+        int node = path->node[path->depth], bus = path->node[path->depth - 1];
         const char *name = fdt_get_name(fdt, node, NULL);
-        int bus = fdt_parent_offset(fdt, node), na = fdt_address_cells(fdt, bus), len;
+        int na = fdt_address_cells(fdt, bus), len;
         const fdt32_t *r = fdt_getprop(fdt, node, "ranges", &len);
 
         /* 3 cells of PCI address, the CPU's, 2 of size. [IEEE 1275 PCI Bus Binding] */
         for (; r && len >= (3 + na + 2) * 4; r += 3 + na + 2, len -= (3 + na + 2) * 4) {
                 uint64_t at = bus_cells(r + 3, na);
-                if (bus_translate(fdt, bus, &at))
+                if (bus_translate(fdt, path, &at))
                         registers_give(p, name, at, bus_cells(r + 3 + na, 2));
         }
         const fdt32_t *map = fdt_getprop(fdt, node, "interrupt-map", &len);
@@ -153,23 +164,26 @@ static void pci_grant(struct program *p, const void *fdt, int node, const struct
                         line_give(p, line_of(c, map + skip), 0);
 }
 
-void device_grant(struct program *p, const void *fdt, int node, const struct controller *c)
+void device_grant(struct program *p, const void *fdt, const struct bus_path *at,
+                  const struct controller *c)
 {
+        int node = at->node[at->depth];
         const char *type = fdt_getprop(fdt, node, "device_type", NULL);
         unsigned first = p->devices;
         uint64_t base, size;
 
-        for (unsigned i = 0; bus_reg(fdt, node, i, &base, &size); i++)
+        for (unsigned i = 0; bus_reg(fdt, at, i, &base, &size); i++)
                 if (size)
                         registers_give(p, fdt_get_name(fdt, node, NULL), base, size);
-        interrupts_grant(p, fdt, node, c, first);
-        if (type && !strcmp(type, "pci"))
-                pci_grant(p, fdt, node, c);
+        interrupts_grant(p, fdt, at, c, first);
+        if (at->depth && type && !strcmp(type, "pci"))
+                pci_grant(p, fdt, at, c);
 }
 
 void devices_native(struct program *p)
 {
         struct controller c = {0}; /* without one: registers, and no interrupts */
+        struct bus_path at;
 
         controller_find(machine_fdt, &c);
         for (unsigned i = 0; i < p->entry->n_devices; i++) {
@@ -178,6 +192,7 @@ void devices_native(struct program *p)
                 if (node < 0)
                         printf("pager: `%s`: this machine has no device `%s`\n", name_of(p), name);
                 for (; node >= 0; node = fdt_node_offset_by_compatible(machine_fdt, node, name))
-                        device_grant(p, machine_fdt, node, &c);
+                        if (bus_path(machine_fdt, node, &at))
+                                device_grant(p, machine_fdt, &at, &c);
         }
 }

@@ -77,14 +77,15 @@ static void disable(void *fdt, int node)
 }
 
 /* Linux's controller takes a GIC's specifiers; where the machine's are others, they change. */
-static void device_pass(struct program *p, void *fdt, int node, const struct controller *c)
+static void device_pass(struct program *p, void *fdt, const struct bus_path *at,
+                        const struct controller *c)
 {
         fdt32_t gic[3 * 32];
-        int len, n = 0;
+        int node = at->node[at->depth], len, n = 0;
 
-        device_grant(p, fdt, node, c);
+        device_grant(p, fdt, at, c);
         const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
-        if (!irq || c->cells > 2 || !interrupts_to(fdt, node, c))
+        if (!irq || c->cells > 2 || !interrupts_to(fdt, at, c))
                 return;
         for (; n < 32 && len >= c->cells * 4; irq += c->cells, len -= c->cells * 4, n++) {
                 gic[n * 3] = 0;
@@ -99,24 +100,30 @@ static void device_pass(struct program *p, void *fdt, int node, const struct con
  * below the root and below buses; what is below a device is reached through it, and what has
  * no registers (clocks, regulators, LEDs, firmware behind a mailbox) does no harm.
  */
-static void devices_sort(struct program *p, void *fdt, int bus, const struct controller *c)
+static void devices_sort(struct program *p, void *fdt, struct bus_path *at,
+                         const struct controller *c)
 {
-        int node;
+        int bus = at->node[at->depth], node;
 
+        if (at->depth + 1 == BUS_DEPTH)
+                return;
+        at->depth++;
         fdt_for_each_subnode(node, fdt, bus) {
+                at->node[at->depth] = node;
                 const char *name = fdt_get_name(fdt, node, NULL);
                 const char *type = fdt_getprop(fdt, node, "device_type", NULL);
                 if (fdt_get_phandle(fdt, node) == c->phandle || disabled(fdt, node) ||
                     (type && !strcmp(type, "memory")))
                         continue;
                 if (!fdt_node_check_compatible(fdt, node, "simple-bus"))
-                        devices_sort(p, fdt, node, c);
+                        devices_sort(p, fdt, at, c);
                 else if (device_wanted(p, fdt, node))
-                        device_pass(p, fdt, node, c);
+                        device_pass(p, fdt, at, c);
                 else if (fdt_getprop(fdt, node, "reg", NULL) || !strncmp(name, "pmu", 3) ||
                          !strcmp(name, "arm-pmu"))
                         disable(fdt, node);
         }
+        at->depth--;
 }
 
 /* Some are optional; if it is most of them, the image is another board's. */
@@ -235,6 +242,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
                       uint64_t initrd, uint64_t initrd_size)
 {
         struct controller c;
+        struct bus_path root = {0};
         int error = fdt_open_into(machine_fdt, fdt, FDT_SIZE);
 
         if (error) {
@@ -247,7 +255,7 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         }
         memory_describe(p, fdt, ram_end);
         absent_say(p, fdt);
-        devices_sort(p, fdt, 0, &c);
+        devices_sort(p, fdt, &root, &c);
         controller_describe(p, fdt, controller_find(fdt, &c));
         cpus_describe(fdt, vcpus);
         int psci = fdt_path_offset(fdt, "/psci");

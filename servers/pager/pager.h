@@ -8,6 +8,7 @@
 #ifndef PAGER_H
 #define PAGER_H
 
+#include <bus.h>
 #include <libfdt.h>
 #include <ouzel/pager.h>
 #include <ouzel/user.h>
@@ -110,10 +111,11 @@ bool linux_start(struct program *p);
  */
 struct controller { int cells; uint32_t phandle; };
 int controller_find(const void *fdt, struct controller *c); /* its node; negative: none known */
-bool interrupts_to(const void *fdt, int node, const struct controller *c);
+bool interrupts_to(const void *fdt, const struct bus_path *at, const struct controller *c);
 uint32_t line_of(const struct controller *c, const fdt32_t *specifier); /* 0: not ours to give */
 bool device_wanted(const struct program *p, const void *fdt, int node);
-void device_grant(struct program *p, const void *fdt, int node, const struct controller *c);
+void device_grant(struct program *p, const void *fdt, const struct bus_path *at,
+                  const struct controller *c);
 void devices_native(struct program *p); /* all that the manifest names */
 
 /* requests.c: what programs ask; puts the answer's words into m. */

@@ -48,11 +48,77 @@ static void end(unsigned nodes)
 static uint64_t base, size;
 static bool look(const char *path, unsigned index)
 {
-        int node = fdt_path_offset(tree, path);
+        struct bus_path at;
 
-        assert_true(node >= 0);
+        assert_true(bus_path(tree, fdt_path_offset(tree, path), &at));
         base = size = 0xdead;
-        return bus_reg(tree, node, index, &base, &size);
+        return bus_reg(tree, &at, index, &base, &size);
+}
+
+/* ---- where a node is ------------------------------------------------------------------------ */
+
+/* Nodes nested as deep as that, "/n/n/n", each with a sibling before it that has children too. */
+static void nest(unsigned depth)
+{
+        begin(1, 1);
+        for (unsigned i = 0; i < depth; i++) {
+                bus("other", 1, 1);
+                fdt_begin_node(tree, "child");
+                fdt_end_node(tree);
+                fdt_end_node(tree);
+                bus("n", 1, 1);
+        }
+        end(depth);
+}
+
+TEST(a_path_has_all_that_a_node_is_below)
+{
+        struct bus_path at;
+        char path[3 * BUS_DEPTH] = "";
+
+        nest(BUS_DEPTH - 1);
+        assert_true(bus_path(tree, 0, &at));
+        assert_int_equal(at.depth, 0);
+        assert_int_equal(at.node[0], 0);
+        for (int depth = 1; depth < BUS_DEPTH; depth++) {
+                strcat(path, "/n");
+                int node = fdt_path_offset(tree, path);
+                assert_true(bus_path(tree, node, &at));
+                assert_int_equal(at.depth, depth);
+                for (int i = depth; i > 0; i--) {
+                        assert_int_equal(at.node[i], node);
+                        node = fdt_parent_offset(tree, node);
+                }
+                assert_int_equal(at.node[0], 0);
+        }
+}
+
+TEST(a_node_that_is_too_deep_or_none_has_no_path)
+{
+        struct bus_path at;
+        char path[3 * BUS_DEPTH] = "";
+
+        nest(BUS_DEPTH);
+        for (unsigned i = 0; i < BUS_DEPTH; i++)
+                strcat(path, "/n");
+        int deep = fdt_path_offset(tree, path), other = fdt_path_offset(tree, "/other");
+        assert_true(deep > 0 && bus_path(tree, other, &at));
+        assert_false(bus_path(tree, deep, &at));
+        assert_int_equal(at.depth, 0); /* nothing is left of the one before */
+        assert_false(bus_path(tree, -1, &at));
+        assert_false(bus_path(tree, other + 4, &at)); /* inside of a node */
+        assert_false(bus_path(tree, 1 << 20, &at));
+}
+
+TEST(the_root_is_on_no_bus)
+{
+        struct bus_path at;
+
+        begin(1, 1);
+        NUMBERS("reg", 0x1000, 4);
+        end(0);
+        assert_true(bus_path(tree, 0, &at));
+        assert_false(bus_reg(tree, &at, 0, &base, &size));
 }
 
 /* ---- registers --------------------------------------------------------------------------------- */
@@ -210,6 +276,7 @@ TEST(a_device_of_the_highest_address_is_found)
 TEST(a_damaged_tree_is_read_within_its_bounds)
 {
         static char good[sizeof(tree)];
+        struct bus_path at;
 
         begin(2, 2);
         bus("soc", 1, 1);
@@ -219,15 +286,15 @@ TEST(a_damaged_tree_is_read_within_its_bounds)
         end(2);
         int total = fdt_totalsize(tree);
         memcpy(good, tree, sizeof(tree));
-        for (int at = 0; at < total; at++)
+        for (int byte = 0; byte < total; byte++)
                 for (unsigned change = 1; change < 256; change += 1 + change / 2) {
                         memcpy(tree, good, sizeof(tree));
-                        tree[at] = (char)(tree[at] ^ (char)change);
+                        tree[byte] = (char)(tree[byte] ^ (char)change);
                         if (fdt_check_header(tree) || fdt_totalsize(tree) > sizeof(tree))
                                 continue;
                         for (int node = 0; node >= 0; node = fdt_next_node(tree, node, NULL))
-                                for (unsigned i = 0; i < 3; i++)
-                                        bus_reg(tree, node, i, &base, &size);
+                                for (unsigned i = 0; i < 3 && bus_path(tree, node, &at); i++)
+                                        bus_reg(tree, &at, i, &base, &size);
                 }
 }
 
@@ -235,6 +302,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(cells_are_one_number_of_which_the_last_two_count),
+                cmocka_unit_test(a_path_has_all_that_a_node_is_below),
+                cmocka_unit_test(a_node_that_is_too_deep_or_none_has_no_path),
+                cmocka_unit_test(the_root_is_on_no_bus),
                 cmocka_unit_test(a_device_at_the_top_is_where_its_reg_says),
                 cmocka_unit_test(every_number_of_cells_is_read),
                 cmocka_unit_test(a_device_without_reg_is_nowhere),

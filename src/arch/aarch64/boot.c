@@ -25,6 +25,7 @@ extern char kernel_stacks[];
 extern char secondary_entry[], secondary_spin[];
 static paddr_t image_pa;
 static const void *fdt;
+static int chosen; /* /chosen, negative if there is none */
 static uint64_t spin_release[MAX_CPUS]; /* spin-table: where the core looks; 0 = PSCI */
 uint64_t spin_mpidr[MAX_CPUS];          /* boot.S: which core am I? */
 static enum { PSCI_NONE, PSCI_HVC, PSCI_SMC } psci_conduit;
@@ -124,7 +125,11 @@ static void map_ram(paddr_t start, paddr_t end)
 
 static bool reg(int node, unsigned index, uint64_t *base, uint64_t *size)
 {
-        return bus_reg(fdt, node, index, base, size);
+        static struct bus_path path; /* of the node that was asked for last */
+
+        if (node <= 0 || (path.node[path.depth] != node && !bus_path(fdt, node, &path)))
+                return false;
+        return bus_reg(fdt, &path, index, base, size);
 }
 
 static void range_sort(struct range *r, unsigned n)
@@ -205,7 +210,7 @@ static bool loaded(struct range *file)
 
 static uint64_t chosen_address(const char *name)
 {
-        int chosen = fdt_path_offset(fdt, "/chosen"), len;
+        int len;
         const fdt32_t *p = chosen >= 0 ? fdt_getprop(fdt, chosen, name, &len) : NULL;
 
         return p ? bus_cells(p, len / 4) : 0;
@@ -457,7 +462,7 @@ static void find_board(void)
 
 static void find_console(void)
 {
-        int chosen = fdt_path_offset(fdt, "/chosen"), node = -1, len;
+        int node = -1, len;
         const char *path = chosen >= 0 ? fdt_getprop(fdt, chosen, "stdout-path", &len) : NULL;
         uint64_t base, size;
 
@@ -581,6 +586,7 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
                 panic("no device tree at %lx", fdt_pa); /* silent: the console is in it */
         boot.kernel = (struct range){image_pa, image_phys(__image_end)};
         boot.fdt = (struct range){fdt_pa, fdt_pa + fdt_totalsize(fdt)};
+        chosen = fdt_path_offset(fdt, "/chosen");
         entry_level = level;
         for (unsigned i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
                 boot.stage = i + 1;
