@@ -104,7 +104,7 @@ static void *other_side(void *ops)
         return NULL;
 }
 
-ROW(futex_pair, 2500, "two threads wake each other once, by futex")
+ROW(futex_pair, 2500, "two threads wake each other once, by futex: two waits, two wakes")
 {
         pthread_t thread;
 

@@ -49,10 +49,20 @@ void mark_end(void);
 /* From here on a process of the lowest class takes what time is left, and is not counted: for
    rows that wait, since a machine that idles has instructions per wait, but no end of it. */
 void soak(void);
+/* From here on nobody of this row interrupts whoever wakes him (SCHED_BATCH). Otherwise the
+   scheduler's accounts of the past decide whether he does, and with that which system calls an
+   operation needs, and how many switches. Rows of single operations do this by themselves. */
+void batch(void);
 
 /* What has to be so, or the row says which line failed, and has no numbers. */
 #define REQUIRE(condition) ((condition) ? (void)0 : row_fails(__FILE__, __LINE__, #condition))
 __attribute__((noreturn)) void row_fails(const char *file, int line, const char *what);
+
+/* What Linux has put off (RCU, frees, its workers) is done by then, and its allocator tidy. An idle
+   machine's clock jumps, so the wait takes no time. */
+void settle(void);
+/* KiB that are in use: Linux's own, and those of Ouzel's kernel on its behalf. */
+uint64_t taken(void);
 
 /* A child that runs f(argument) and exits with 0; join waits for it and adds up. */
 pid_t spawn(void (*f)(void *), void *argument);

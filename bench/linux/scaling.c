@@ -66,8 +66,7 @@ static uint64_t fact(const char *path, const char *name)
         return strtoul(at + strlen(name), NULL, 10);
 }
 
-/* KiB that are in use: Linux's own, and those of Ouzel's kernel on its behalf. */
-static uint64_t taken(void)
+uint64_t taken(void)
 {
         return fact("/proc/meminfo", "MemTotal:") - fact("/proc/meminfo", "MemFree:") +
                fact("/sys/kernel/debug/ouzel/memory", "used ") * 4;
@@ -77,12 +76,6 @@ ROW(taken_after_boot, 1, "KiB of the machine that programs can't have: kernels, 
 {
         value(ops, machine_kib() - fact("/proc/meminfo", "MemAvailable:"), "KiB");
         return 0;
-}
-
-/* Frees that were put off are done by then. */
-static void settle(void)
-{
-        usleep(500000);
 }
 
 ROW(taken_per_process, 1, "KiB that a forked process takes that does nothing")
@@ -137,6 +130,8 @@ static uint64_t fork_among(unsigned others, unsigned ops)
         unsigned well = 0;
 
         sleepers(children, others);
+        settle();
+        join(spawn(nothing, NULL));
         begin();
         for (unsigned i = 0; i < ops; i++)
                 well += join(spawn(nothing, NULL));

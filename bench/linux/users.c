@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -136,25 +137,37 @@ static void user(void *argument)
                 *m->sum += files(m->user) + numbers() + memory() + talk() + processes();
 }
 
-static uint64_t users(unsigned n, unsigned ops)
+static unsigned rounds_each(unsigned n, unsigned ops)
+{
+        return ops / JOBS / n ? ops / JOBS / n : 1;
+}
+
+static uint64_t mixed(unsigned n, unsigned ops)
 {
         _Atomic uint64_t *sum = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        unsigned rounds = ops / JOBS / n ? ops / JOBS / n : 1;
         pid_t children[32];
 
         REQUIRE(sum != MAP_FAILED);
-        soak();
-        begin();
         for (unsigned i = 0; i < n; i++) {
-                struct mix m = { i, rounds, sum };
+                struct mix m = { i, rounds_each(n, ops), sum };
                 children[i] = spawn(user, &m);
         }
         for (unsigned i = 0; i < n; i++)
                 REQUIRE(join(children[i]));
-        end();
-        did(n * rounds * JOBS);
         return *sum;
+}
+
+static uint64_t users(unsigned n, unsigned ops)
+{
+        uint64_t sum;
+
+        soak();
+        begin();
+        sum = mixed(n, ops);
+        end();
+        did(n * rounds_each(n, ops) * JOBS);
+        return sum;
 }
 
 /* All do 160 jobs together, so that time per job is what compares. */
@@ -186,4 +199,34 @@ ROW(users_16, 160, "job of the same mix, 16 users at once")
 ROW(users_32, 160, "job of the same mix, 32 users at once")
 {
         return users(32, ops);
+}
+
+#undef GROUP
+#define GROUP "memory"
+
+/* The most that was taken, looked at every millisecond, until nobody is there to look for. */
+static void watch(void *most)
+{
+        for (;;) {
+                uint64_t now = taken();
+                if (now > *(volatile uint64_t *)most)
+                        *(volatile uint64_t *)most = now;
+                usleep(1000);
+        }
+}
+
+ROW(taken_at_peak, 160, "KiB that the mix of 32 users takes at its peak, in all")
+{
+        uint64_t *most = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                              0);
+        uint64_t sum, first = taken();
+        pid_t watcher;
+
+        REQUIRE(most != MAP_FAILED);
+        watcher = spawn(watch, most);
+        sum = mixed(32, ops);
+        kill(watcher, SIGKILL);
+        join(watcher);
+        value(1, *most - first, "KiB");
+        return sum;
 }

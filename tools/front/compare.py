@@ -17,7 +17,7 @@ import time
 import build
 import initrd
 import packages
-from compare_report import read_json, show, slower, write_json
+from compare_report import effort, read_json, show, slower, write_json
 from machine import Guest, Machine, clean
 from say import BUILD, LOGS, ROOT, Failure, say, short
 
@@ -36,7 +36,7 @@ class Row:
     """A row of one side: what each repetition said."""
 
     def __init__(self, name):
-        self.name, self.samples, self.failed = name, [], None
+        self.name, self.samples, self.failed, self.seconds = name, [], None, 0
 
     def hear(self, text):
         if text.startswith("failed"):
@@ -52,12 +52,14 @@ class Side:
 
     def __init__(self, kind, options, plan, disks=()):
         self.kind, self.rows, self.read, self.running = kind, {}, 0, None
+        self.seconds = 0  # of this machine's CPUs, that QEMU had taken at the last charge()
         self.ramdisk = initrd.make(kind, f"initrd-bench-{kind}-{os.getpid()}.cpio",
                                    [(plan, "test")])
         self.machine = Machine(
             image=options.kernels[kind], initrd=self.ramdisk, smp=options.smp, mem=options.mem,
             icount=True,
-            append="console=ttyAMA0 panic=5 ouzel.test=/test/start.sh",
+            # norandmaps: a stack that lies across two pages on one side only costs a fault more.
+            append="console=ttyAMA0 panic=5 norandmaps ouzel.test=/test/start.sh",
             disks=list(disks),
             # The same "random" numbers in every run: rows repeat. What is written to a disk is
             # forgotten: both sides find the same.
@@ -73,13 +75,22 @@ class Side:
         whole = text.rfind("\n") + 1
         for name, rest in LINE.findall(text[:whole]):
             if name == "start":
+                self.charge()
                 self.running = rest
-                continue
-            self.rows.setdefault(name, Row(name)).hear(rest)
+            else:
+                self.rows.setdefault(name, Row(name)).hear(rest)
         self.read += len(text[:whole].encode()) if whole else 0
         return alive and not END.search(text[:whole])
 
+    def charge(self):
+        """What QEMU took since the last time was for the row that runs."""
+        now = self.guest.cpu_seconds() or self.seconds
+        if self.running:
+            self.rows.setdefault(self.running, Row(self.running)).seconds += now - self.seconds
+        self.seconds = now
+
     def end(self):
+        self.charge()
         self.guest.kill()
         os.remove(self.ramdisk)
         os.makedirs(LOGS, exist_ok=True)
@@ -92,8 +103,8 @@ def known_rows():
     """[(name, group, what)] of the program. It is for arm64, so its sources tell."""
     found, group = [], None
     folder = os.path.join(ROOT, "bench", "linux")
-    for name in ("syscalls.c", "memory.c", "processes.c", "channels.c", "apps.c", "users.c",
-                 "scaling.c"):
+    for name in ("syscalls.c", "memory.c", "processes.c", "channels.c", "apps.c", "files.c",
+                 "users.c", "scaling.c"):
         with open(os.path.join(folder, name)) as f:
             text = f.read()
         for match in re.finditer(r'^#define GROUP "(\w+)"|^ROW\((\w+), \w+, "(.*?)"\)', text,
@@ -165,7 +176,7 @@ def merge(known, names, sides):
     rows, wrong = [], []
     for name in names:
         pair = [side.rows.get(name) for side in sides]
-        bad = [f"{side.kind}: " + (one.failed or "failed" if one else "did not run")
+        bad = [f"{side.kind}: " + (one.failed or "did not end" if one else "did not run")
                for side, one in zip(sides, pair) if not one or one.failed or not one.samples]
         checks = {s["check"] for one in pair if one for s in one.samples}
         if not bad and len(checks) != 1:
@@ -175,7 +186,8 @@ def merge(known, names, sides):
             wrong.append(f"FAILED {name}: " + "; ".join(bad))
             continue
         row = {"group": what[name][0], "name": name, "what": what[name][1],
-               "unit": pair[0].samples[0]["unit"], "ops": pair[0].samples[0]["ops"]}
+               "unit": pair[0].samples[0]["unit"], "ops": pair[0].samples[0]["ops"],
+               "seconds": [round(one.seconds, 1) for one in pair]}
         for side, one in zip(sides, pair):
             costs = sorted(s["time"] / s["ops"] for s in one.samples)
             row[side.kind] = round(statistics.median(costs), 2)
@@ -217,6 +229,7 @@ def measure(known, names, words, program, options):
     sides = [Side(kind, options, plan, disks_for(known, names)) for kind in KINDS]
     wrong = run_sides(sides, names, options.limit)
     rows, more = merge(known, names, sides)
+    say(effort(rows, [side.seconds for side in sides]))
     if wrong or more:
         more.append("all that they said: " + " ".join(short(side.log) for side in sides))
     return rows, wrong + more

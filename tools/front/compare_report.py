@@ -70,6 +70,14 @@ def show(rows):
                   + colour(f"{all_of_it:>8.3f}", all_of_it, MEAN_GOALS[group]))
 
 
+def effort(rows, all_of_it):
+    """Which group took how long. What QEMU takes of a CPU hardly depends on what else runs."""
+    parts = [(name, [sum(row["seconds"][n] for row in some) for n in (0, 1)])
+             for name, some in groups(rows).items()]
+    return "CPU seconds of QEMU, native/ouzel: " + ", ".join(
+        f"{name} {took[0]:.0f}/{took[1]:.0f}" for name, took in [*parts, ("all", all_of_it)])
+
+
 def write_json(path, rows, options):
     with open(path, "w") as f:
         json.dump({"rows": rows, "smp": options.smp, "mem": options.mem,

@@ -172,6 +172,16 @@ class Guest:
             self.pump(min(1, end - time.monotonic()))
         return self.ended
 
+    def cpu_seconds(self):
+        """What QEMU took of this machine's CPUs (proc(5): fields 14 and 15 of stat); None when it
+        has ended."""
+        try:
+            with open(f"/proc/{self.job.pid}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except FileNotFoundError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self):
         if self.job.poll() is None:
             self.job.kill()
