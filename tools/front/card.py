@@ -31,14 +31,14 @@ def path(board):
     return os.path.join(BUILD, f"ouzel-{board.name}.img")
 
 
-def run(argv, **env):
+def run(argv, good=(0,), **env):
     """A tool that must succeed, with its clock stopped."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace",
                           env={**os.environ, "SOURCE_DATE_EPOCH": str(TIME), "TZ": "UTC",
                                "E2FSPROGS_FAKE_TIME": str(TIME), "MTOOLS_SKIP_CHECK": "1",
                                "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", **env})
-    if done.returncode:
+    if done.returncode not in good:
         raise Failure(f"{' '.join(argv[:3])}...: {done.stdout.strip()}")
     return done.stdout
 
@@ -120,6 +120,12 @@ def ext4_of_tree(image, entries, size):
         f.truncate(size)
     run(["mkfs.ext4", "-q", "-F", "-L", "ouzel-root", "-U", UUID, "-E",
          f"hash_seed={UUID},root_owner=0:0,nodiscard", "-O", "^metadata_csum_seed", image])
+    put(image, entries)
+    return image
+
+
+def put(image, entries):
+    """Entries into an ext4 file system; their folders are there, or come before them."""
     scratch = image + ".files"
     shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
@@ -154,16 +160,33 @@ def ext4_of_tree(image, entries, size):
             raise Failure(f"debugfs: {bad[0]}")
     finally:
         shutil.rmtree(scratch)
-    return image
+
+
+def modules(kind="ouzel"):
+    """Entries of /usr/lib/modules, as the build of Linux has them."""
+    top = os.path.join(BUILD, "linux", kind, "modules", "lib", "modules")
+    for folder, folders, files in os.walk(top):
+        folders.sort()
+        at = os.path.join("usr/lib/modules", os.path.relpath(folder, top))
+        for name in folders:
+            yield os.path.normpath(os.path.join(at, name)), stat.S_IFDIR | 0o755, b"", None
+        for name in sorted(files):
+            with open(os.path.join(folder, name), "rb") as f:
+                yield (os.path.normpath(os.path.join(at, name)), stat.S_IFREG | 0o644, f.read(),
+                       None)
 
 
 def ext4_of_debian(image, source, size):
-    """Debian's root file system, shrunk or grown to the partition."""
+    """Debian's root file system, shrunk or grown to the partition; on a card there is no other
+    disk for the modules, and the root has another name."""
     run(["cp", "--sparse=always", source, image])
-    run(["e2fsck", "-fy", image])
+    run(["e2fsck", "-fy", image], good=(0, 1))  # 1: it was in use when its machine ended
     run(["resize2fs", image, f"{size // 1024}K"])
     with open(image, "r+b") as f:
         f.truncate(size)
+    run(["debugfs", "-w", "-R", "rm /etc/fstab", image])
+    put(image, [("etc/fstab", stat.S_IFREG | 0o644,
+                 b"/dev/mmcblk0p2 / ext4 defaults,errors=remount-ro 0 1\n", None), *modules()])
     return image
 
 
