@@ -26,6 +26,10 @@ if(NOT EXISTS ${OUZEL_LIBFDT}/complete)
         file(TOUCH ${OUZEL_LIBFDT}/complete)
 endif()
 
+# A tree is walked byte by byte, with a check of bounds by fdt_offset_ptr() for each: inline, that
+# is two thirds of the instructions.
+set(OUZEL_LIBFDT_FLAGS $<$<C_COMPILER_ID:GNU>:--param=max-inline-insns-auto=60>)
+
 # ouzel_add_libfdt(name): a static library for programs with a C library.
 function(ouzel_add_libfdt name)
         set(sources)
@@ -36,5 +40,5 @@ function(ouzel_add_libfdt name)
         add_library(${name} STATIC ${sources})
         target_include_directories(${name} SYSTEM PUBLIC
                 ${CMAKE_SOURCE_DIR}/lib/fdt ${OUZEL_LIBFDT})
-        target_compile_options(${name} PRIVATE -w)
+        target_compile_options(${name} PRIVATE -w ${OUZEL_LIBFDT_FLAGS})
 endfunction()
