@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tools", "front"))
 
 import compare  # noqa: E402
+import compare_boot  # noqa: E402
 import compare_page  # noqa: E402
 import compare_profile  # noqa: E402
 import compare_report  # noqa: E402
@@ -115,6 +116,60 @@ def test_trace_is_folded_onto_functions():
         count = compare_profile.fold(f.name, [Text()], Text())
     wanted = Counter({("program", "f"): 2, ("program", "f", "g"): 2})
     return None if count == wanted else str(count)
+
+
+def stacks(symbols, addresses):
+    """What the plugin for QEMU makes of blocks that run: {stack: instructions}, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, names, out = (os.path.join(folder, name) for name in ("stacks", "symbols", "out"))
+        subprocess.run(["gcc", "-std=gnu2x", "-Wall", "-Wextra", "-Werror", "-g", "-DAPI=1",
+                        "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", program,
+                        os.path.join(ROOT, "test", "front", "stacks.c"),
+                        os.path.join(ROOT, "tools", "front", "stacks.c")], check=True)
+        with open(names, "w") as f:
+            f.writelines(f"{va:x} {layer} {name}\n" for va, layer, name in symbols)
+        done = subprocess.run([program, names, out, *(f"{va:x}" for va in addresses)],
+                              stderr=subprocess.PIPE, check=False,
+                              env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+        return None if done.returncode else dict(compare_boot.read(out))
+
+
+SYMBOLS = [(0, "program", "programs"), (0x1000, "linux", "vectors"), (0x2000, "linux", "f"),
+           (0x3000, "linux", "g"), (0x4000, "linux", "h"), (0x5000, "ouzel", "entry"),
+           (0x6000, "ouzel", "drain"), (0x7000, "pager", "main")]
+
+
+def test_blocks_are_folded_onto_stacks():
+    for addresses, wanted in (
+            # f calls g, which calls h; that returns into g, which returns into f; f calls h
+            ((0x2000, 0x3000, 0x4000, 0x3004, 0x2004, 0x4000),
+             {("linux", "f"): 4, ("linux", "f", "g"): 4, ("linux", "f", "g", "h"): 2,
+              ("linux", "f", "h"): 2}),
+            # a program, an exception through Ouzel to Linux, and back; then another
+            ((0x10, 0x5004, 0x1400, 0x2000, 0x5004, 0x14, 0x5004, 0x1400, 0x3000),
+             {("program", "programs"): 4, ("ouzel", "entry"): 6, ("linux", "vectors"): 4,
+              ("linux", "vectors", "f"): 2, ("linux", "vectors", "g"): 2}),
+            # f is interrupted, goes on, calls Ouzel, which calls on; and returns to f
+            ((0x2000, 0x1200, 0x4000, 0x2004, 0x5004, 0x6000, 0x2008, 0x7000),
+             {("linux", "f"): 6, ("linux", "f", "vectors"): 2, ("linux", "f", "vectors", "h"): 2,
+              ("ouzel", "entry"): 2, ("ouzel", "entry", "drain"): 2, ("pager", "main"): 2}),
+            # a return to where nobody was; a loop at a function's start; nothing at all
+            ((0x2000, 0x3004, 0x3000), {("linux", "f"): 2, ("linux", "g"): 4}), ((), {})):
+        got = stacks(SYMBOLS, addresses)
+        if got != wanted:
+            return f"{[hex(va) for va in addresses]}: {got}"
+    return None
+
+
+def test_stacks_stop_growing():
+    calls = stacks(SYMBOLS, (0x2000, 0x3000) * 300)
+    if sum(calls.values()) != 1200 or max(map(len, calls)) > 201:
+        return f"{sum(calls.values())} instructions, {max(map(len, calls))} deep"
+    return None
+
+
+def test_symbols_have_to_begin_at_0():
+    return "taken" if stacks(SYMBOLS[1:], ()) is not None else None
 
 
 def test_page_is_whole_and_renders():

@@ -250,14 +250,24 @@ def trace(known, name, cost, program, folder, options):
     return counts, ops
 
 
+def trace_boot(program, folder, options):
+    import compare_boot
+    plan = make_plan(program, ["boot"], options.scratch)
+    return [compare_boot.count(Side(kind, options, plan), folder, options.limit, options.scratch)
+            for kind in KINDS], 1
+
+
 def profile(known, program, folder, options):
     """--profile ROW: once to see how big an operation is, then where its instructions go."""
     import compare_profile as tool
     name = choose(known, [options.profile])[-1]
-    rows, wrong = measure(known, [name], ["--divide", "10"], program, options)
-    if wrong:
-        raise Failure("; ".join(wrong))
-    counts, ops = trace(known, name, rows[0]["native"], program, folder, options)
+    if name == "boot":
+        counts, ops = trace_boot(program, folder, options)
+    else:
+        rows, wrong = measure(known, [name], ["--divide", "10"], program, options)
+        if wrong:
+            raise Failure("; ".join(wrong))
+        counts, ops = trace(known, name, rows[0]["native"], program, folder, options)
     text = tool.table(counts, ops)
     print(text)
     path = options.html or os.path.join(SCRATCH, f"profile-{name}.html")

@@ -21,8 +21,9 @@ from say import BUILD, Failure, say, short
 
 TRACE = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/", re.M)
 ENOUGH = 2_000_000  # instructions that a trace may have natively: a matter of a minute
-LAYERS = ("program", "linux", "ouzel")
-COLOURS = {"program": "#7fb069", "linux": "#5b8db8", "ouzel": "#e4a04a", "?": "#999999"}
+LAYERS = ("program", "linux", "ouzel", "pager")
+COLOURS = {"program": "#7fb069", "linux": "#5b8db8", "ouzel": "#e4a04a", "pager": "#c65b7c",
+           "?": "#999999"}
 
 
 class Elf:
@@ -239,18 +240,18 @@ def layers(count, ops):
 
 def table(counts, ops, most=45):
     native, ouzel = (by_function(count, ops) for count in counts)
-    lines = [f"{'instructions per operation':46}{'native':>12}{'ouzel':>12}{'extra':>12}"]
+    lines = [f"{'instructions per operation':46}{'native':>15}{'ouzel':>15}{'extra':>15}"]
     for layer in (*LAYERS, "?"):
         a, b = (sum(n for key, n in side.items() if key[0] == layer) for side in (native, ouzel))
         if a or b:
-            lines.append(f"{'all of ' + layer:46}{a:>12,.1f}{b:>12,.1f}{b - a:>+12,.1f}")
+            lines.append(f"{'all of ' + layer:46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}")
     a, b = sum(native.values()), sum(ouzel.values())
-    lines.append(f"{'all':46}{a:>12,.1f}{b:>12,.1f}{b - a:>+12,.1f}   ratio {b / a:.3f}")
+    lines.append(f"{'all':46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}   ratio {b / a:.3f}")
     keys = sorted(set(native) | set(ouzel), key=lambda key: -abs(ouzel[key] - native[key]))
     for key in keys[:most]:
         a, b = native[key], ouzel[key]
         if abs(b - a) >= 0.05:
-            lines.append(f"{key[0] + ': ' + key[1]:46.46}{a:>12,.1f}{b:>12,.1f}{b - a:>+12,.1f}")
+            lines.append(f"{key[0] + ': ' + key[1]:46.46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}")
     return "\n".join(lines)
 
 
