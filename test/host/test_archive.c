@@ -242,15 +242,16 @@ TEST(a_changed_byte_of_a_file_changes_its_sum)
         assert_int_equal(archive_sum(file.data, file.size), file.sum);
 }
 
-TEST(the_sum_is_that_of_all_bytes_at_every_length)
+TEST(the_sum_is_that_of_all_bytes_at_any_length)
 {
-        static uint8_t data[5000];
+        static uint8_t data[15000];
         uint32_t sum = 0;
 
         for (unsigned i = 0; i < sizeof(data); i++)
                 data[i] = (uint8_t)(dice(3) ? 0xff : dice(256));
         for (size_t n = 0; n < sizeof(data); n++) {
-                assert_int_equal(archive_sum(data, n), sum);
+                if (n < 5000 || n % 64 < 2 || dice(50) == 0)
+                        assert_int_equal(archive_sum(data, n), sum);
                 sum += data[n];
         }
 }
@@ -313,7 +314,7 @@ int main(void)
                 cmocka_unit_test_setup(a_name_longer_than_the_archive_is_corrupt, setup),
                 cmocka_unit_test_setup(a_name_of_no_length_or_without_an_end_is_corrupt, setup),
                 cmocka_unit_test_setup(a_changed_byte_of_a_file_changes_its_sum, setup),
-                cmocka_unit_test_setup(the_sum_is_that_of_all_bytes_at_every_length, setup),
+                cmocka_unit_test_setup(the_sum_is_that_of_all_bytes_at_any_length, setup),
                 cmocka_unit_test_setup(the_sum_does_not_overflow_its_lanes, setup),
                 cmocka_unit_test_setup(an_archive_with_any_byte_changed_is_read_within_its_bounds,
                                        setup),
