@@ -94,7 +94,8 @@ def fuzz(count):
 
 def run(full=False, only=None):
     packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.CLANG,
-                    packages.TESTING, packages.TREES, packages.CARD, packages.U_BOOT)
+                    packages.TESTING, packages.TREES, packages.CARD, packages.U_BOOT,
+                    packages.BROWSING if full else {})
     count = Count()
     # The short ones first, so that what is quickly broken is quickly said.
     if attempt(count, "build host tests", build.host):

@@ -103,8 +103,8 @@ def known_rows():
     """[(name, group, what)] of the program. It is for arm64, so its sources tell."""
     found, group = [], None
     folder = os.path.join(ROOT, "bench", "linux")
-    for name in ("syscalls.c", "memory.c", "processes.c", "channels.c", "apps.c", "files.c",
-                 "users.c", "scaling.c"):
+    for name in ("boot.c", "syscalls.c", "memory.c", "processes.c", "channels.c", "apps.c",
+                 "files.c", "users.c", "scaling.c"):
         with open(os.path.join(folder, name)) as f:
             text = f.read()
         for match in re.finditer(r'^#define GROUP "(\w+)"|^ROW\((\w+), \w+, "(.*?)"\)', text,
@@ -119,7 +119,7 @@ def known_rows():
 def choose(known, wanted, default=()):
     """The rows to run: all, or those asked for; the one that proves the run valid first."""
     if not wanted:
-        return [name for name, group, _ in known if group in default]
+        wanted = default
     found = {pattern: [name for name, group, _ in known if pattern == group
                        or re.fullmatch(pattern, name)] for pattern in wanted}
     for pattern, names in found.items():
@@ -312,7 +312,8 @@ def run_here(options):
         for row in rows:
             if row["name"] in EXPLAINED:
                 counts, ops = trace(known, row["name"], row["native"], program, folder, options)
-                layers.append((row["name"], *(tool.layers(count, ops) for count in counts)))
+                layers.append((row["name"], *(tool.layers(count, ops) for count in counts),
+                               tool.differences(counts, ops, 14)))
         with open(options.html, "w") as f:
             f.write(compare_page.page(rows, layers, options, wrong))
         say(f"page written to {options.html}")

@@ -1,40 +1,45 @@
 # SPDX-License-Identifier: MIT
 """./ouzel bench linux --html: one page with plots, that needs nothing from anywhere."""
 import html
+import math
 import time
 
 from compare_profile import COLOURS, LAYERS
 from compare_report import COUNTERS, GROUP_GOALS, MEAN_GOALS, goal, groups, mean, number
 
-NATIVE, OUZEL, OVER = "#5b8db8", "#e4a04a", "#c0504d"
+NATIVE, OUZEL, OVER, GOAL = "#5b8db8", "#e4a04a", "#c0504d", "#3a7d34"
 TITLES = {"validity": "Is the run valid", "syscall": "System calls",
           "application": "Applications (busybox)", "debian": "Applications (Debian's programs)",
           "users": "Many users at once", "memory": "Memory", "scaling": "Scaling", "boot": "Boot"}
 
-# (what, figure, source, status): nothing here was measured by this project.
+# (what, figure, source, status, our rows or groups to stand beside it): nothing here was measured
+# by this project.
 PAPER = "Härtig, Hohmuth, Liedtke, Schönberg, Wolter: The Performance of µ-Kernel-Based " \
         "Systems, SOSP 1997 (Pentium 133, Linux 2.0)"
 PUBLISHED = (
     ("AIM maximum throughput, L4Linux against native Linux", "5 % lower", PAPER,
-     "confirmed (abstract)"),
+     "confirmed (abstract)", ("users",)),
     ("penalty of in-kernel and user-level MkLinux, against L4Linux's", "5 and 7 times", PAPER,
-     "confirmed (abstract)"),
-    ("AIM jobs per minute, native and L4Linux", "about 130 and 123", PAPER, "second-hand"),
-    ("recompiling the Linux server", "6-7 % slower", PAPER, "second-hand"),
-    ("getpid on L4Linux", "about 2.4 times native", PAPER, "second-hand"),
+     "confirmed (abstract)", ()),
+    ("AIM jobs per minute, native and L4Linux", "about 130 and 123", PAPER, "second-hand", ()),
+    ("recompiling the Linux server", "6-7 % slower", PAPER, "second-hand", ("gcc",)),
+    ("getpid on L4Linux", "about 2.4 times native", PAPER, "second-hand", ("getpid",)),
     ("getpid on MkLinux, in-kernel and user-level", "3.9 and 29 times L4Linux's", PAPER,
-     "second-hand"),
-    ("applications", "5-10 % penalty", PAPER, "confirmed (course notes of the paper)"),
+     "second-hand", ()),
+    ("applications", "5-10 % penalty", PAPER, "confirmed (course notes of the paper)",
+     ("application", "debian")),
     ("getppid, L4Linux 5.6 on L4Re, Raspberry Pi 3, 32-bit", "13.4 times native",
-     "Stamatis, master thesis, 2020", "second-hand"),
+     "Stamatis, master thesis, 2020", "second-hand", ("getpid",)),
     ("getppid, User-mode Linux for arm64, Snapdragon 870", "22.0 µs, native 0.079",
-     "linux-um-arm64, 2026", "second-hand"),
-    ("openat, the same", "49.1 µs, native 2.47", "linux-um-arm64, 2026", "second-hand"),
-    ("page fault, the same", "51.2 µs, native 1.47", "linux-um-arm64, 2026", "second-hand"),
+     "linux-um-arm64, 2026", "second-hand", ("getpid",)),
+    ("openat, the same", "49.1 µs, native 2.47", "linux-um-arm64, 2026", "second-hand",
+     ("open_close",)),
+    ("page fault, the same", "51.2 µs, native 1.47", "linux-um-arm64, 2026", "second-hand",
+     ("anon_fault",)),
     ("getpid, User-mode Linux on x86, with and without MMU", "24,979 and 2,691 ns, native 172",
-     "nommu UML v8 patch series", "second-hand"),
+     "nommu UML v8 patch series", "second-hand", ("getpid",)),
     ("system call, gVisor with ptrace, with KVM, runc", "38,219, 763 and 1,939 ns",
-     "gVisor performance guide, 2019", "second-hand"),
+     "gVisor performance guide, 2019", "second-hand", ()),
 )
 
 STYLE = """
@@ -42,7 +47,8 @@ body{font:15px/1.4 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding
 color:#222;background:#fff}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;width:100%}
 th,td{text-align:right;padding:2px 8px;border-bottom:1px solid #ddd;white-space:nowrap}
-th:first-child,td:first-child,td.text{text-align:left;white-space:normal}
+th:first-child,td:first-child,.text{text-align:left;white-space:normal}
+.narrow{width:auto;min-width:40em}.layer td{font-weight:bold}.unit{font-size:13px;color:#666}
 .over{color:#c0504d;font-weight:bold}.within{color:#3a7d34}
 .key span{display:inline-block;width:1em;height:1em;margin:0 .3em 0 1em;vertical-align:-2px}
 svg{max-width:100%;height:auto}
@@ -60,32 +66,45 @@ def svg(width, height, parts, label):
             'font-size="12">' + "".join(parts) + "</svg>")
 
 
+def ticks(low, high, most=8):
+    """Round numbers from low to high, at most so many."""
+    step = next(digit * 10 ** power for power in range(-3, 12) for digit in (1, 2, 5)
+                if (high - low) / (digit * 10 ** power) <= most)
+    return [n * step for n in range(math.ceil(low / step - 1e-9), int(high / step + 1e-9) + 1)]
+
+
 def bars(rows, group):
-    """A bar per row: how much more than native. Where a goal is, a line shows it."""
+    """A bar per row: what it costs more than natively. Where a goal is, a line shows it."""
     rows = [row for row in rows if row["ratio"]]
-    left, width, high = 170, 900, 18
-    most = max(1.2, *(row["ratio"] for row in rows))
-    scale = (width - left - 60) / most
+    left, width, high, right = 170, 900, 18, 60
+    more = [row["ratio"] - 1 for row in rows]
+    low, most = min(0, *more) - 0.01, max(0.1, *more) + 0.01
+    bottom = len(rows) * high
+
+    def at(value):
+        return left + (value - low) / (most - low) * (width - left - right)
     parts = []
-    for tick in (0, 1, 2, 3, 4, 6, 8, 10):
-        if tick <= most:
-            x = left + tick * scale
-            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{len(rows) * high}" '
-                         f'stroke="{"#222" if tick == 1 else "#ddd"}"/>')
-            parts.append(text(x, len(rows) * high + 14, str(tick), "middle"))
-    for n, row in enumerate(rows):
+    for tick in ticks(low, most):
+        parts.append(f'<line x1="{at(tick):.1f}" x2="{at(tick):.1f}" y1="0" y2="{bottom}" '
+                     f'stroke="{"#222" if abs(tick) < 1e-9 else "#ddd"}"/>')
+        parts.append(text(at(tick), bottom + 14, f"{tick:+.0%}" if abs(tick) > 1e-9 else "native",
+                          "middle"))
+    for n, (row, value) in enumerate(zip(rows, more)):
         y, limit = n * high, goal(row)
         fill = OVER if limit and row["ratio"] > limit else OUZEL
         parts.append(text(left - 6, y + 13, row["name"], "end"))
-        parts.append(f'<rect x="{left}" y="{y + 3}" height="{high - 6}" fill="{fill}" '
-                     f'width="{row["ratio"] * scale:.1f}"><title>{html.escape(row["what"])}'
-                     "</title></rect>")
-        parts.append(text(left + row["ratio"] * scale + 4, y + 13, f"{row['ratio']:.3f}"))
-        if limit:
-            x = left + limit * scale
-            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 1}" y2="{y + high - 1}" '
-                         'stroke="#3a7d34" stroke-width="2"/>')
-    return svg(width, len(rows) * high + 20, parts, f"ratio per row of {group}")
+        parts.append(f'<rect x="{min(at(0), at(value)):.1f}" y="{y + 3}" height="{high - 6}" '
+                     f'width="{abs(at(value) - at(0)):.1f}" fill="{fill}">'
+                     f'<title>{html.escape(row["what"])}</title></rect>')
+        parts.append(text(width, y + 13, f"{row['ratio']:.3f}", "end"))
+        if limit and limit - 1 <= most:
+            parts.append(f'<line x1="{at(limit - 1):.1f}" x2="{at(limit - 1):.1f}" y1="{y + 1}" '
+                         f'y2="{y + high - 1}" stroke="{GOAL}" stroke-width="2"/>')
+    key = f'<p class=key>More than natively:<span style="background:{OUZEL}"></span>on Ouzel'
+    if any(goal(row) for row in rows):
+        key += (f'<span style="background:{OVER}"></span>more than the goal'
+                f'<span style="background:{GOAL};width:2px"></span>the goal')
+    return key + "</p>" + svg(width, bottom + 20, parts, f"ratio per row of {group}")
 
 
 def curve(rows):
@@ -96,11 +115,11 @@ def curve(rows):
     left, width, high = 60, 700, 260
     step = (width - left - 40) / max(1, len(points) - 1)
     parts = [f'<line x1="{left}" x2="{width}" y1="{high}" y2="{high}" stroke="#222"/>']
-    for tick in range(5):
-        y = high - high * tick / 4 * 0.95
+    for tick in ticks(0, most, 6):
+        y = high - tick / most * high
         parts.append(f'<line x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" '
                      'stroke="#ddd"/>')
-        parts.append(text(left - 6, y + 4, f"{most * tick / 4 * 0.95:,.0f}", "end"))
+        parts.append(text(left - 6, y + 4, f"{tick:,.0f}", "end"))
     for column, fill in ((1, NATIVE), (2, OUZEL)):
         at = [(left + 20 + n * step, high - p[column] / most * high)
               for n, p in enumerate(points)]
@@ -117,9 +136,9 @@ def curve(rows):
 
 
 def where(profiles):
-    """[(row, native by layer, ouzel by layer)] as stacked bars."""
+    """[(row, native by layer, ouzel by layer, what differs)] as stacked bars, and a table."""
     left, width, parts, y = 170, 900, [], 0
-    for name, *sides in profiles:
+    for name, *sides, _ in profiles:
         most = max(sum(side.values()) for side in sides)
         for title, side in zip(("native", "ouzel"), sides):
             parts.append(text(left - 6, y + 14, f"{name}, {title}", "end"))
@@ -134,14 +153,29 @@ def where(profiles):
             parts.append(text(x + 4, y + 14, f"{sum(side.values()):,.0f}"))
             y += 20
         y += 10
-    key = "".join(f'<span style="background:{COLOURS[layer]}"></span>{layer}'
-                  for layer in LAYERS)
+    key = "".join(f'<span style="background:{COLOURS[layer]}"></span>{layer}' for layer in LAYERS
+                  if any(layer in side for _, *sides, _ in profiles for side in sides))
     return ("<h2>Where the instructions of one operation go</h2><p class=key>Layers:" + key
-            + "</p>" + svg(width, y, parts, "instructions by layer"))
+            + "</p>" + svg(width, y, parts, "instructions by layer")
+            + "".join(functions(*one) for one in profiles))
+
+
+def functions(name, native, ouzel, differ):
+    """The layers of one row, and below each its functions that differ most."""
+    def line(what, a, b, style):
+        return (f"<tr{style}><td>{html.escape(what)}<td>{number(a)}<td>{number(b)}"
+                f"<td>{b - a:+,.1f}")
+    lines = []
+    for layer in dict.fromkeys([*native, *ouzel]):
+        lines.append(line(f"all of {layer}", native.get(layer, 0), ouzel.get(layer, 0),
+                          " class=layer"))
+        lines += [line(function, a, b, "") for of, function, a, b in differ if of == layer]
+    return (f"<h3>{html.escape(name)}</h3><table class=narrow><tr><th>instructions of one"
+            f"<th>native<th>ouzel<th>more{''.join(lines)}</table>")
 
 
 def table(rows):
-    counters = [c for c in COUNTERS if any(c in row for row in rows)]
+    counters = [c for c in COUNTERS if any(row.get(c) for row in rows)]
     head = "".join(f"<th>{c}" for c in ("row", "native", "ouzel", "ratio", *counters))
     lines = []
     for row in rows:
@@ -152,16 +186,33 @@ def table(rows):
                      f"<td>{number(row['native'])}<td>{number(row['ouzel'])}"
                      f"<td{style}>{ratio}"
                      + "".join(f"<td>{number(row.get(c))}" for c in counters))
-    unit = rows[0]["unit"]
-    return f"<table><tr>{head}{''.join(lines)}</table><p>Unit: {html.escape(unit)} per operation."
+    unit = rows[0]["unit"] + (" per operation" if rows[0]["unit"] == "instructions" else "")
+    return f"<table><tr>{head}{''.join(lines)}</table><p class=unit>{html.escape(unit)}"
 
 
-def published():
-    return ("<h2>Published figures</h2><p>Not measured by us, on other machines and other "
-            "versions: for the order of magnitude.<table><tr><th>what<th>figure<th>source"
-            "<th>status" + "".join("<tr>" + "".join(f"<td class=text>{html.escape(cell)}"
-                                                    for cell in line) for line in PUBLISHED)
-            + "</table>")
+def ours(names, rows):
+    """What this run has for rows of these names or groups, in a few words."""
+    some = [row for row in rows if row["name"] in names or row["group"] in names]
+    if not some:
+        return "-"
+    if names == ("users",):  # the highest throughput of each side
+        lost = 1 - min(row["native"] for row in some) / min(row["ouzel"] for row in some)
+        return f"{lost:.1%} lower"
+    if len(some) > 1:
+        return f"{mean(some) - 1:+.1%} (mean of {len(some)})"
+    return f"{some[0]['ratio']:.3f} times native"
+
+
+def published(rows):
+    lines = [(what, figure, ours(names, rows), source, status)
+             for what, figure, source, status, names in PUBLISHED]
+    return ("<h2>Published figures</h2><p>Not measured by us but for the third column, on other "
+            "machines and other versions: for the order of magnitude. Ours count instructions, "
+            "theirs are times."
+            "<table><tr>" + "".join(f"<th class=text>{c}" for c in
+                                    ("what", "figure", "this run", "source", "status"))
+            + "".join("<tr>" + "".join(f"<td class=text>{html.escape(cell)}" for cell in line)
+                      for line in lines) + "</table>")
 
 
 def page(rows, profiles, options, wrong):
@@ -189,4 +240,4 @@ def page(rows, profiles, options, wrong):
         parts.append(table(some))
     if profiles:
         parts.append(where(profiles))
-    return "\n".join(parts) + published() + "</body></html>\n"
+    return "\n".join(parts) + published(rows) + "</body></html>\n"

@@ -238,6 +238,14 @@ def layers(count, ops):
     return {layer: found[layer] for layer in (*LAYERS, "?") if found[layer]}
 
 
+def differences(counts, ops, most):
+    """[(layer, function, native, ouzel)], what differs most first."""
+    native, ouzel = (by_function(count, ops) for count in counts)
+    keys = sorted(set(native) | set(ouzel), key=lambda key: -abs(ouzel[key] - native[key]))
+    return [(*key, native[key], ouzel[key]) for key in keys[:most]
+            if abs(ouzel[key] - native[key]) >= 0.05]
+
+
 def table(counts, ops, most=45):
     native, ouzel = (by_function(count, ops) for count in counts)
     lines = [f"{'instructions per operation':46}{'native':>15}{'ouzel':>15}{'extra':>15}"]
@@ -247,11 +255,8 @@ def table(counts, ops, most=45):
             lines.append(f"{'all of ' + layer:46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}")
     a, b = sum(native.values()), sum(ouzel.values())
     lines.append(f"{'all':46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}   ratio {b / a:.3f}")
-    keys = sorted(set(native) | set(ouzel), key=lambda key: -abs(ouzel[key] - native[key]))
-    for key in keys[:most]:
-        a, b = native[key], ouzel[key]
-        if abs(b - a) >= 0.05:
-            lines.append(f"{key[0] + ': ' + key[1]:46.46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}")
+    for layer, name, a, b in differences(counts, ops, most):
+        lines.append(f"{layer + ': ' + name:46.46}{a:>15,.1f}{b:>15,.1f}{b - a:>+15,.1f}")
     return "\n".join(lines)
 
 

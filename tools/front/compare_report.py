@@ -54,7 +54,7 @@ def other_switches(row):
 
 
 def show(rows):
-    counters = [c for c in COUNTERS if any(c in row for row in rows)]
+    counters = [c for c in COUNTERS if any(row.get(c) for row in rows)]
     print(f"{'instructions per operation':26}{'native':>14}{'ouzel':>14}{'ratio':>8}"
           + "".join(f"{c:>9}" for c in counters))
     for group, some in groups(rows).items():

@@ -34,6 +34,7 @@ CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools
 TESTING = {"libcmocka-dev": "host tests", "shellcheck": "looks for mistakes in scripts",
            "libc6-dev-arm64-cross": "test programs for Linux",
            "device-tree-compiler": "device trees that lack something, to boot with"}
+BROWSING = {"chromium": "shows the page of ./ouzel bench linux --html, in its test"}
 LINTING = {"clang-tidy": "looks for mistakes in C"}
 FUZZING = {"libclang-rt-dev": "libFuzzer"}
 PROVING = {
