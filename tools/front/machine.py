@@ -129,7 +129,8 @@ class Guest:
                                         stderr=subprocess.STDOUT, bufsize=0,
                                         env=machine.environment())
         except FileNotFoundError as e:
-            raise Failure("qemu-system-aarch64 is missing: apt install qemu-system-arm") from e
+            raise Failure(f"{e.filename} is missing (QEMU's package is qemu-system-arm, dtc's "
+                          "device-tree-compiler): `./ouzel` installs what a command needs") from e
         os.set_blocking(self.job.stdout.fileno(), False)
         self.wait_for = selectors.DefaultSelector()
         self.wait_for.register(self.job.stdout, selectors.EVENT_READ)
