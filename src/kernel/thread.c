@@ -470,6 +470,8 @@ static void timers_off(void *argument)
 
         timer_remove(&t->timeout);
         timer_remove(&t->refill);
+        if (t->block)
+                t->block->armed = UINT64_MAX; /* as it says, we look at no deadline now */
         fp_release(t);
 }
 

@@ -654,6 +654,27 @@ TEST(vcpu_with_a_deadline_can_be_ended_while_it_calls_another_core)
         sleep_us(1000);
 }
 
+static void waits_with_a_deadline(struct vcpu *v)
+{
+        v->block->deadline = now() + 1000 * hz;
+        EXPECT_OK(CALL(vcpu_wait, 0));
+}
+
+/*
+ * The timer went, but the block still said when it would fire. Linux tells us only of earlier
+ * deadlines: a CPU that it had switched off and on had no timer interrupts any more.
+ */
+TEST(vcpu_that_is_stopped_has_no_deadline_armed)
+{
+        struct vcpu *v = vcpu_make(0, waits_with_a_deadline, cores - 1);
+
+        worker_restart(v->worker);
+        wait_state(v->worker->slot, STATE_vcpu_waiting);
+        EXPECT_EQ(v->block->armed, v->block->deadline);
+        EXPECT_OK(CALL(thread_stop, v->worker->slot));
+        EXPECT_EQ(v->block->armed, NO_DEADLINE);
+}
+
 static enum ouzel_error enabled;
 
 static void spins_as_vcpu(uint64_t vcpu)
