@@ -204,6 +204,7 @@ struct cpu {
         uint32_t resched, no_fast, fp_on;
         int32_t ready_top;
         uint64_t n_entry, n_fast, n_ttbr, n_ventry, n_vreturn;
+        uint64_t vectors[3], history; /* VBAR_EL1: native, server, user mode; history.c */
         unsigned id;
         bool online, stepping;
         struct thread *fp_owner;
@@ -437,6 +438,10 @@ LAYOUT(cpu, n_fast, CPU_N_FAST);
 LAYOUT(cpu, n_ttbr, CPU_N_TTBR);
 LAYOUT(cpu, n_ventry, CPU_N_VENTRY);
 LAYOUT(cpu, n_vreturn, CPU_N_VRETURN);
+LAYOUT(cpu, vectors[0], CPU_VECTORS);
+LAYOUT(cpu, vectors[1], CPU_VECTORS_SERVER);
+LAYOUT(cpu, vectors[2], CPU_VECTORS_USER);
+LAYOUT(cpu, history, CPU_HISTORY);
 LAYOUT(cap, object, CAP_OBJECT);
 LAYOUT(cap, badge, CAP_BADGE);
 LAYOUT(cap, type, CAP_TYPE);

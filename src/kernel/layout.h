@@ -51,7 +51,11 @@
 #define CPU_N_TTBR     0x30
 #define CPU_N_VENTRY   0x38
 #define CPU_N_VRETURN  0x40
-#define CPU_N_FAULTS   0x88
+#define CPU_VECTORS    0x48 /* the tables of entry.S that this core uses: native threads, ... */
+#define CPU_VECTORS_SERVER 0x50
+#define CPU_VECTORS_USER 0x58
+#define CPU_HISTORY    0x60 /* branches that overwrite the history, for vectors_history */
+#define CPU_N_FAULTS   0xa8
 
 /* struct cap: 32 bytes */
 #define CAP_SHIFT      5

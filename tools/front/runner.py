@@ -89,11 +89,12 @@ def judge(results, text, names, ended, what):
 
 
 def make_machine(args, **more):
+    more = {"append": args.append, **more}
     if args.board:
         board = boards.ALL[args.board]
         return Machine(image=args.image, smp=4, board=board, card=args.card, **more)
     return Machine(image=args.image, smp=args.smp, gic=args.gic, cpu=args.cpu, mem=args.mem,
-                   el2=args.el2, **{"append": args.append, **more})
+                   el2=args.el2, **more)
 
 
 def native(args, results):

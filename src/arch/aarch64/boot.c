@@ -10,6 +10,7 @@
 #include "bus.h"
 #include "console.h"
 #include "gic.h"
+#include "history.h"
 #include "mmu.h"
 #include "rpi.h"
 #include "string.h"
@@ -593,6 +594,8 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
                 stages[i]();
         }
         boot.stage++;
+        history_arguments(fdt);
+        history_init(0);
         gic_init_core(0);
         kernel_main();
 }
@@ -635,6 +638,7 @@ static bool core_decide(unsigned cpu, uint32_t state)
 void boot_secondary(unsigned cpu)
 {
         leave_identity();
+        history_init(cpu);
         gic_init_core(cpu);
         while (!core_decide(cpu, ANSWERED))
                 __asm__ volatile("wfi"); /* too late: nobody counts on this core */

@@ -65,7 +65,7 @@
 
 /* ---- native threads ------------------------------------------------------------------ */
         .balign 0x800
-        .global vectors_native
+        .global vectors_native, vectors_history
 vectors_native:
         bad     vectors_native, 0, 8            // EL1: we never run on SP_EL0, nor fault
         // EL0, AArch64
@@ -120,6 +120,29 @@ vectors_watched:
         bad     vectors_watched, 12, 4
         .org    vectors_watched + 0x800
 
+/* ---- all four again, for cores whose branch history is to be overwritten: history.c ---- */
+vectors_history:
+        .irp    table, vectors_native, vectors_server, vectors_user, vectors_watched
+        .set    nr, 0
+        .rept   16
+        .balign 0x80
+        .if     nr >= 8 && nr < 12              // from EL0
+        str     x16, [sp, #TF_X(16)]
+        mrs     x16, tpidr_el1
+        ldr     x16, [x16, #CPU_HISTORY]
+1:      b       2f                              // two taken branches a turn, as Arm has it
+2:      subs    x16, x16, #1                    // NZCV is in SPSR
+        b.ne    1b
+        dsb     nsh                             // no speculation past the loop with what the
+        isb                                     // program left: dsb, isb are SB without FEAT_SB
+        ldr     x16, [sp, #TF_X(16)]
+        .endif
+        b       \table + nr * 0x80
+        .set    nr, nr + 1
+        .endr
+        .endr
+        .org    vectors_history + 4 * 0x800
+
 /*
  * Any exception from user mode becomes one of the server's. x16 = the block (direct map).
  * Every register but x18 goes on as it is; NZCV is in SPSR.
@@ -144,9 +167,9 @@ vcpu_entry:
         msr     spsr_el1, xzr                   // EL0t, nothing masked, no flags
         ldr     x17, [sp, #T_TTBR1_SERVER]
         msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
-        adr     x17, vectors_server
-        msr     vbar_el1, x17
         mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_VECTORS_SERVER]
+        msr     vbar_el1, x17
         count   x16, x17, CPU_N_VENTRY
         ldp     x16, x17, [sp, #TF_X(16)]
         eret
@@ -174,15 +197,16 @@ vcpu_return:
         msr     sp_el0, x17
         ldr     x17, [sp, #T_TTBR1_USER]
         msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
-        adr     x17, vectors_user
-        msr     vbar_el1, x17
         mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_VECTORS_USER]
+        msr     vbar_el1, x17
         ldr     w17, [x16, #CPU_NO_FAST]
         cbnz    w17, 2f
         count   x16, x17, CPU_N_VRETURN
         ldp     x16, x17, [sp, #TF_X(16)]
         eret
-2:      adr     x17, vectors_watched            // tracing: the next entry is by C
+2:      ldr     x17, [x16, #CPU_VECTORS_USER]   // tracing: the next entry is by C
+        add     x17, x17, #vectors_watched - vectors_user
         msr     vbar_el1, x17
         count   x16, x17, CPU_N_VRETURN
         ldp     x16, x17, [sp, #TF_X(16)]
@@ -349,11 +373,11 @@ thread_restore:                                 // sp = whose turn it is, all of
         ldp     x0, x1, [sp, #TF_X(0)]
         eret
 2:      mrs     x1, tpidr_el1                   // other vectors, perhaps
+        ldr     x0, [x1, #CPU_VECTORS]
         ldr     w1, [x1, #CPU_NO_FAST]
         ldr     w2, [sp, #T_SLOW]
         ldrb    w3, [sp, #T_MODE]
         orr     w2, w1, w2
-        adr     x0, vectors_native
         cbz     w2, 3f
         add     x0, x0, #vectors_server - vectors_native
         cbz     w3, 3f
