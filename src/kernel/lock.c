@@ -31,8 +31,10 @@ void big_lock(void)
         const struct thread *self = current();
 
         while (__atomic_exchange_n(&big.held, 1, __ATOMIC_ACQUIRE))
-                while (READ_ONCE(big.held))
+                while (READ_ONCE(big.held)) {
                         cross_poll();
+                        cpu_relax();
+                }
         if (current() != self) { /* it was stopped while it waited, and is perhaps no more */
                 big_unlock();
                 abandon();
