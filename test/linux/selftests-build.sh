@@ -71,5 +71,5 @@ build() {
 }
 while read -r file; do
         build "$file" || failed=$((failed + 1))
-done < <(sed -n 's/^check [a-z0-9_]* self \([^ ]*\).*/\1/p' "$here/selftests.sh" | sort -u)
+done < <(sed -n 's/^check [a-z0-9_]* .*\<self \([^ ]*\).*/\1/p' "$here/selftests.sh" | sort -u)
 echo "selftests: $(find "$out" -maxdepth 1 -type f -perm -1 | wc -l) programs, $failed not built"

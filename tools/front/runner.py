@@ -2,9 +2,11 @@
 """Run one test program, in QEMU or here, and write its results (test/README.md) to a file.
 
 The file has a line per result, "ok name" or "FAILED name: why"; beside it, with .log, is all
-that the program said (while Linux runs, with .now). Exit code 0 if nothing failed.
+that the program said (while Linux runs, in .ouzel.now or .native.now). Exit code 0 if nothing
+failed.
 """
 import argparse
+import concurrent.futures
 import dataclasses
 import importlib
 import importlib.util
@@ -13,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import boards
@@ -25,6 +28,7 @@ LINE = re.compile(r"^TEST (\S+): (ok|n/a|FAILED)\b *(.*?)\s*$", re.M)
 END = re.compile(r"^TESTS (\d+)\s*$", re.M)
 # What a test is called in its source: C's TEST(name), the shell's check name, cmocka's list.
 NAMES = {".c": re.compile(r"^TEST\((\w+)\)", re.M), ".sh": re.compile(r"^\s*check (\w+) ", re.M)}
+BUILDING = threading.Lock()  # both sides need the same
 CMOCKA = re.compile(r"cmocka_unit_test\w*\(\s*(\w+)")
 
 
@@ -54,11 +58,16 @@ def expected(files, pattern=None):
     return names
 
 
+def kind_of(image):
+    """Which build of Linux an image starts."""
+    return "ouzel" if image.endswith(".img") else "native"
+
+
 class Listener:
     """Keeps what a guest says in a file as it says it: long tests can be watched."""
 
     def __init__(self, args):
-        self.path = args.results + ".now"
+        self.path = f"{args.results}.{kind_of(args.image)}.now"
 
     def __enter__(self):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
@@ -113,14 +122,15 @@ def test_ramdisk(args):
     if args.selftests:
         linux_build = os.path.join(BUILD, "linux")
         args.programs = os.path.join(linux_build, "selftests")
-        libraries = [packages.unpacked(name, "arm64") for name in ("libcap-dev", "libnuma-dev")]
-        subprocess.run([os.path.join(ROOT, "test", "linux", "selftests-build.sh"),
-                        os.path.join(linux_build, "source"), args.programs, *libraries],
-                       check=True)
+        with BUILDING:
+            libraries = [packages.unpacked(p, "arm64") for p in ("libcap-dev", "libnuma-dev")]
+            subprocess.run([os.path.join(ROOT, "test", "linux", "selftests-build.sh"),
+                            os.path.join(linux_build, "source"), args.programs, *libraries],
+                           check=True)
     if args.programs:
         trees.append((args.programs, "test/bin"))
-    kind = "ouzel" if args.image.endswith(".img") else "native"
-    return initrd.make(kind, f"initrd-test-{os.getpid()}.cpio", trees)
+    kind = kind_of(args.image)
+    return initrd.make(kind, f"initrd-test-{kind}-{os.getpid()}.cpio", trees)
 
 
 class Nobody:
@@ -310,7 +320,7 @@ DEBIAN_PROMPT = rb"root@ouzel:[^\r\n]*# "
 def debian(args, results):
     """A copy of the Debian root file system boots; the first name runs in it, as root."""
     import debian as root
-    kind = "ouzel" if args.image.endswith(".img") else "native"
+    kind = kind_of(args.image)
     script = args.names[0]
     with tempfile.TemporaryDirectory(dir=BUILD) as folder, Listener(args) as echo:
         disk, tests = os.path.join(folder, "root.img"), os.path.join(folder, "tests.img")
@@ -343,11 +353,12 @@ def debian(args, results):
 def both(args, results):
     """The same tests on Ouzel (--image) and on the native build (--native): what counts is
     that the results are the same. Those that fail on both are in the log."""
-    found, texts = [], []
-    for image in (args.image, args.native):
-        args.image = image
-        found.append(Results())
-        texts.append(globals()[args.inside](args, found[-1]))
+    # At the same time, so that what else the host has to do is the same for both.
+    sides = [argparse.Namespace(**{**vars(args), "image": image})
+             for image in (args.image, args.native)]
+    found = [Results(), Results()]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        texts = list(pool.map(globals()[args.inside], sides, found))
     ours, native = ({name: verdict(*said) for name, said in one.seen.items()} for one in found)
     for name in sorted(ours.keys() | native.keys()):
         a, b = ours.get(name, "no result"), native.get(name, "no result")
