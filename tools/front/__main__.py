@@ -202,8 +202,8 @@ def make_board(args, board):
     if args.baseline or args.initrd or args.disk or args.forward:
         raise Failure("--baseline, --initrd, --disk and --forward are virt's: not with --board "
                       + board.name)
-    if args.uboot and (args.native or board is not boards.RPI3):
-        raise Failure("--uboot is for virt and rpi3, with Linux (docs/boards.md says why)")
+    if args.uboot and args.native:
+        raise Failure("--uboot starts what is on the card, and --native makes none")
     if args.smp not in (None, 4):
         raise Failure(f"QEMU's {board.machine} has four cores: leave --smp out")
     packages.ensure(packages.BUILDING, packages.RUNNING, packages.TREES)
