@@ -23,8 +23,7 @@ static_assert(offsetof(struct vcpu_block, ring) == VB_RING);
 /*
  * The kernel takes an element by exchanging its second half (space, pages) for zero, maybe
  * on another CPU at this moment. Until then it may be extended: whoever drains it later
- * reads our tables then. Where it covers the pages already it is enough to find it not taken:
- * with a full barrier on either side, who takes it afterwards sees the entry that we wrote.
+ * reads our tables then.
  *
  * A few pages that did not change in the gap cost the kernel less than an element.
  */
@@ -39,28 +38,29 @@ static_assert(offsetof(struct vcpu_block, ring) == VB_RING);
 static __always_inline bool merge(struct vcpu_sync *e, u32 space, unsigned long addr,
 				  unsigned long pages)
 {
-	u64 old = READ_ONCE(e->claim);	/* 0 if taken: that is no space's */
+	u64 old = READ_ONCE(e->claim);
 	unsigned long have = old >> 32, start, end;
 
 	if ((u32)old != space)
 		return false;
-	start = (addr - e->va) >> PAGE_SHIFT;	/* huge if below */
+	start = (addr - e->va) >> PAGE_SHIFT;
 	end = start + pages;
-	if (start < have && end <= have)
-		return true;
 	if (start > have + MERGE_GAP)
 		return false;
+	if (end < have)
+		end = have;
 	end += -(end + (e->va >> PAGE_SHIFT)) % MERGE_AHEAD;
 	if (end > U32_MAX)
 		return false;
 	return cmpxchg_release(&e->claim, old, end << 32 | space) == old;
 }
 
-static __always_inline void add(struct vcpu_block *block, u32 tail, u32 space,
-				unsigned long addr, unsigned long pages)
+static __always_inline void add(struct vcpu_block *block, u32 tail, struct mm_struct *mm,
+				u32 space, unsigned long addr, unsigned long pages)
 {
 	struct vcpu_sync *e = &block->ring[tail % SYNC_RING];
 
+	WRITE_ONCE(mm->context.last, e);
 	e->va = addr;
 	WRITE_ONCE(e->claim, (u64)pages << 32 | space);
 	smp_store_release(&block->sync_tail, tail + 1);	/* another CPU may drain it */
@@ -68,61 +68,59 @@ static __always_inline void add(struct vcpu_block *block, u32 tail, u32 space,
 }
 
 /* What needs a call; apart, so that the rest needs no stack frame. */
-static noinline notrace void sync_call(u32 space, unsigned long addr, unsigned long pages)
+static noinline notrace void sync_call(struct mm_struct *mm, u32 space, unsigned long addr,
+				       unsigned long pages)
 {
 	if (in_interrupt()) {
 		OUZEL(space_sync, space, addr, pages, 0);
 		return;
 	}
 	OUZEL(vcpu_sync);
-	add(ouzel_block(), ouzel_block()->sync_tail, space, addr, pages);
+	add(ouzel_block(), ouzel_block()->sync_tail, mm, space, addr, pages);
 }
 
 /*
- * Queue "the entries for these pages changed". Elements of a process are added with its page
- * table locked, so not preempted; an interrupt that has something to add (none is known to)
+ * What shadow_sync() found not covered; it has preemption disabled. Elements of a process are
+ * added with its page table locked; an interrupt that has something to add (none is known to)
  * must not find us half-way, so it asks at once.
  */
-void notrace ouzel_sync(u32 space, unsigned long addr, unsigned long pages)
+void notrace ouzel_sync(struct mm_struct *mm, unsigned long addr, unsigned long pages)
 {
-	struct vcpu_block *block;
-	u32 tail;
+	struct vcpu_block *block = ouzel_block();
+	struct vcpu_sync *last = READ_ONCE(mm->context.last);
+	u32 space = READ_ONCE(mm->context.space), tail = block->sync_tail;
+	bool ours = ((unsigned long)last ^ (unsigned long)block) < VB_SIZE;
 
 	if (!space || !pages)
 		return;
-	preempt_disable();
-	block = ouzel_block();
-	tail = block->sync_tail;
-	/* What we wrote is seen by who takes an element that we then find not taken. */
-	smp_mb();
 	if (unlikely(in_interrupt()))
-		sync_call(space, addr, pages);
-	else if (merge(&block->ring[(tail - 1) % SYNC_RING], space, addr, pages) ||
-		 merge(&block->ring[(tail - 2) % SYNC_RING], space, addr, pages))
-		;	/* fork() works on two spaces at a time */
+		sync_call(mm, space, addr, pages);
+	else if (ours && merge(last, space, addr, pages))
+		;
 	else if (likely(tail - READ_ONCE(block->sync_head) < SYNC_RING))
-		add(block, tail, space, addr, pages);
+		add(block, tail, mm, space, addr, pages);
 	else
-		sync_call(space, addr, pages);
-	preempt_enable();
+		sync_call(mm, space, addr, pages);
 }
 EXPORT_SYMBOL_GPL(ouzel_sync);
 
 /*
- * All that was queued anywhere is in force, and no stale translation left, on return. An mm
- * that is being torn down has nothing to be in force: nobody runs in it again, and its space
- * goes before the capability slot is used again.
+ * All that was queued anywhere is in force, and no stale translation left, on return; if tables
+ * were unlinked, the kernel remembers none of them. An mm that is being torn down has nothing
+ * to be in force: nobody runs in it again, and its space goes before the capability slot is
+ * used again.
  */
-void ouzel_flush(struct mm_struct *mm)
+void ouzel_flush(struct mm_struct *mm, bool unlinked)
 {
 	struct vcpu_block *block;
 
 	if (mm && !READ_ONCE(mm->context.space))
 		return;
 	block = ouzel_block();
-	if (num_online_cpus() == 1 && READ_ONCE(block->sync_head) == block->sync_tail)
+	if (num_online_cpus() == 1 && !unlinked &&
+	    READ_ONCE(block->sync_head) == block->sync_tail)
 		return;
-	OUZEL(vcpu_flush);
+	OUZEL(vcpu_flush, unlinked);
 }
 EXPORT_SYMBOL_GPL(ouzel_flush);
 
@@ -156,12 +154,18 @@ static void slot_put(u16 slot)
 	raw_spin_unlock_irqrestore(&slots_lock, flags);
 }
 
+/*
+ * fork() copies the parent's context, and then its entries as old ones, which no shadow has: so
+ * they are not queued (arch_dup_mmap() ends that).
+ */
 int ouzel_space_new(struct mm_struct *mm)
 {
+	bool copy = mm->context.slot;
 	u16 slot = slot_get();
 	enum ouzel_error error = slot ? OUZEL(space_create, slot, virt_to_phys(mm->pgd)) : E_LIMIT;
 
 	mm->context.space = mm->context.slot = 0;
+	mm->context.last = NULL;
 	if (error) {
 		pr_warn_ratelimited("ouzel: no space for a process: %s\n",
 				    ouzel_error_text(error));
@@ -169,7 +173,8 @@ int ouzel_space_new(struct mm_struct *mm)
 			slot_put(slot);
 		return -ENOMEM;
 	}
-	mm->context.space = mm->context.slot = slot;
+	mm->context.slot = slot;
+	mm->context.space = copy ? 0 : slot;
 	return 0;
 }
 

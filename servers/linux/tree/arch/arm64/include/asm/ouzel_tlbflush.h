@@ -3,7 +3,7 @@
  * ouzel_tlbflush.h -- TLB flushes on Ouzel: what was queued for the shadow tables is applied.
  *
  * The shadow of a space behaves as a large TLB over Linux's tables. The page-table hooks
- * (ouzel_sync() in pgtable.h) queue every change of a user entry; a flush makes the kernel
+ * (shadow_sync() in pgtable.h) queue every change of a user entry; a flush makes the kernel
  * drain the queues of all CPUs, invalidate the hardware's TLBs, and only then return.
  *
  * Two kinds of change come without a hook, because no hook knows their address: those of
@@ -26,19 +26,49 @@
 
 static inline bool system_supports_tlb_range(void);
 
+/*
+ * "The entries for these pages of mm changed." Most often they are covered by the element that
+ * mm's last change went to: then it is enough that nobody has taken it, since with a full
+ * barrier on either side who takes it afterwards sees the entry that we wrote. It must be of
+ * this CPU's ring, which is drained before a program runs here.
+ */
+static __always_inline void shadow_sync(struct mm_struct *mm, unsigned long addr,
+					unsigned long pages)
+{
+	u32 space = READ_ONCE(mm->context.space);
+	struct vcpu_sync *last = READ_ONCE(mm->context.last);
+
+	if (!space)
+		return;
+	preempt_disable();
+	smp_mb();
+	if (likely(((unsigned long)last ^ (unsigned long)ouzel_block()) < VB_SIZE)) {
+		u64 claim = READ_ONCE(last->claim);	/* 0 if taken: that is no space's */
+		unsigned long start = (addr - last->va) >> PAGE_SHIFT;	/* huge if below */
+
+		if ((u32)claim == space && start < claim >> 32 &&
+		    (pages == 1 || start + pages <= claim >> 32))
+			goto out;
+	}
+	ouzel_sync(mm, addr, pages);
+out:
+	preempt_enable();
+}
+
 static inline void local_flush_tlb_all(void)
 {
-	ouzel_flush(NULL);
+	ouzel_flush(NULL, true);
 }
 
 static inline void flush_tlb_all(void)
 {
-	ouzel_flush(NULL);
+	ouzel_flush(NULL, true);
 }
 
+/* Tables are unlinked before only where the mm as a whole goes, and its space with it. */
 static inline void flush_tlb_mm(struct mm_struct *mm)
 {
-	ouzel_flush(mm);
+	ouzel_flush(mm, false);
 	mmu_notifier_arch_invalidate_secondary_tlbs(mm, 0, -1UL);
 }
 
@@ -51,7 +81,7 @@ static inline void flush_tlb_page_nosync(struct vm_area_struct *vma, unsigned lo
 
 static inline void flush_tlb_page(struct vm_area_struct *vma, unsigned long uaddr)
 {
-	ouzel_flush(vma->vm_mm);
+	ouzel_flush(vma->vm_mm, false);
 	flush_tlb_page_nosync(vma, uaddr);
 }
 
@@ -74,7 +104,7 @@ static inline void arch_flush_tlb_batched_pending(struct mm_struct *mm)
 
 static inline void arch_tlbbatch_flush(struct arch_tlbflush_unmap_batch *batch)
 {
-	ouzel_flush(NULL);
+	ouzel_flush(NULL, false);
 }
 
 static inline void __flush_tlb_range_nosync(struct vm_area_struct *vma, unsigned long start,
@@ -90,30 +120,35 @@ static inline void __flush_tlb_range(struct vm_area_struct *vma, unsigned long s
 				     bool last_level, int tlb_level)
 {
 	__flush_tlb_range_nosync(vma, start, end, stride, last_level, tlb_level);
-	ouzel_flush(vma->vm_mm);
+	ouzel_flush(vma->vm_mm, !last_level);
 }
 
 static inline void flush_tlb_range(struct vm_area_struct *vma, unsigned long start,
 				   unsigned long end)
 {
-	/* move_normal_pmd() and move_normal_pud() move tables: no entry of them changed. */
-	if (IS_ALIGNED(start | end, PMD_SIZE))
-		ouzel_sync(vma->vm_mm->context.space, start, (end - start) >> PAGE_SHIFT);
-	__flush_tlb_range(vma, start, end, PAGE_SIZE, false, TLBI_TTL_UNKNOWN);
+	/*
+	 * move_normal_pmd() and move_normal_pud() move tables: no entry of them changed. They and
+	 * pmdp_collapse_flush() unlink some, always with what they map as a whole.
+	 */
+	bool tables = IS_ALIGNED(start | end, PMD_SIZE);
+
+	if (tables)
+		shadow_sync(vma->vm_mm, start, (end - start) >> PAGE_SHIFT);
+	__flush_tlb_range(vma, start, end, PAGE_SIZE, !tables, TLBI_TTL_UNKNOWN);
 }
 
 static inline void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 {
 	start &= PAGE_MASK;
-	ouzel_sync(SLOT_SPACE, start, (ALIGN(end, PAGE_SIZE) - start) >> PAGE_SHIFT);
-	ouzel_flush(NULL);
+	shadow_sync(&init_mm, start, (ALIGN(end, PAGE_SIZE) - start) >> PAGE_SHIFT);
+	ouzel_flush(NULL, false);
 }
 
 /* A table below kaddr's entry of some level goes away: at most 1 GiB was mapped by it. */
 static inline void __flush_tlb_kernel_pgtable(unsigned long kaddr)
 {
-	ouzel_sync(SLOT_SPACE, kaddr & PMD_MASK, PMD_SIZE >> PAGE_SHIFT);
-	ouzel_flush(NULL);
+	shadow_sync(&init_mm, kaddr & PMD_MASK, PMD_SIZE >> PAGE_SHIFT);
+	ouzel_flush(NULL, true);
 }
 
 #endif
