@@ -77,6 +77,10 @@ struct vcpu_sync {
                 uint64_t claim;
         };
 };
+/*
+ * The kernel may remember where it found a last-level table. Who unlinks one calls vcpu_flush(1)
+ * before the page becomes something else, as TLBs demand it for what they remember.
+ */
 struct vcpu_block {
         uint8_t  pending, work, sync, reserved0[5];
         uint8_t  masked, reserved1[7];

@@ -90,6 +90,18 @@ struct table_list { uint32_t first, n; };
 
 struct memory_piece { paddr_t start; uint64_t size; };
 
+/*
+ * What a walk to a last-level table found: ours, and, as long as the server unlinked none of
+ * its own since (task->flushes is the same), that.
+ */
+struct walk {
+        vaddr_t last; /* the last address that the tables serve; 0 = this is none */
+        pte_t *table;
+        const pte_t *guest;
+        uint64_t flushes;
+};
+#define WALKS 4
+
 struct space {
         struct object object;
         uint64_t ttbr1; /* assembly: SPACE_TTBR1 */
@@ -100,9 +112,7 @@ struct space {
         struct task *task; /* whose regions its mappings must lie in */
         uint32_t asid, asid_generation; /* asid: server mode; asid + 1: user mode */
         struct table_list tables; /* pages below the root */
-        /* The last-level table that was looked for last, and its addresses >> 21; lock held. */
-        pte_t *last;
-        uint64_t last_tag;
+        struct walk walks[WALKS]; /* by the lowest bits of va >> 21; lock held */
         /* Memory of the task's that it may map in any way, as of a version of its regions. */
         struct memory_piece known[2];
         uint32_t known_version;
@@ -118,6 +128,7 @@ struct task {
         struct space *space;
         struct object *owned; /* all objects charged to it */
         struct thread *vcpus[MAX_CPUS];
+        uint64_t flushes; /* by vCPUs that had unlinked tables; atomic */
         uint64_t quota, used; /* pages; used includes what was given to child tasks */
         bool dying;
 };

@@ -37,7 +37,6 @@ struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
         object_init(&space->object, CAP_SPACE, owner);
         space->own = own;
         space->task = owner;
-        space->last_tag = UINT64_MAX;
         space->root = virt_to_phys(root);
         if (own)
                 root[LEVEL_INDEX(KERNEL_SLOT_VA, 0)] = kernel_l0_entry;
@@ -49,12 +48,17 @@ struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
         return space;
 }
 
+static void walks_forget(struct space *space)
+{
+        memset(space->walks, 0, sizeof(space->walks));
+}
+
 /* Free what hangs below an entry that no walker can reach any more. */
 static void subtree_free(struct space *space, pte_t entry, unsigned level)
 {
         pte_t *table = table_at(entry);
 
-        space->last_tag = UINT64_MAX;
+        walks_forget(space);
         if (level < 2)
                 for (unsigned i = 0; i < 512; i++)
                         if ((table[i] & 3) == 3)
@@ -82,7 +86,7 @@ static void clear_locked(struct space *space)
         struct tlb_batch tlb;
         pte_t *root = table_at(space->root);
 
-        space->last_tag = UINT64_MAX;
+        walks_forget(space);
         if (!space->tables.n)
                 return;
         for (unsigned i = 0; i < 512; i++)
@@ -191,17 +195,17 @@ static __attribute__((noinline)) pte_t *entry_walk(struct space *space, vaddr_t 
                 }
                 table = table_at(*entry);
         }
-        if (level == 3) {
-                space->last = table;
-                space->last_tag = va >> LEVEL_SHIFT(2);
-        }
+        if (level == 3)
+                walk_found(walk_of(space, va), va, table);
         return &table[LEVEL_INDEX(va, level)];
 }
 
 pte_t *space_entry(struct space *space, vaddr_t va, unsigned level, bool make)
 {
-        if (level == 3 && space->last_tag == va >> LEVEL_SHIFT(2))
-                return &space->last[LEVEL_INDEX(va, 3)];
+        const struct walk *walk = walk_of(space, va);
+
+        if (level == 3 && walk_serves(walk, va))
+                return &walk->table[LEVEL_INDEX(va, 3)];
         return entry_walk(space, va, level, make);
 }
 
@@ -374,7 +378,7 @@ static inline bool page_held(struct region_set *set, paddr_t pa, uint32_t access
 
 /*
  * What pagers do most, without detours: one small page of normal memory, not both writable and
- * executable, in the table that was used last (so its address is allowed), into nothing or out
+ * executable, in a table that was used lately (so its address is allowed), into nothing or out
  * of it. It allows a part of what validate() does. False, with nothing changed: ask that.
  */
 static inline bool map_quickly(struct space *space, struct task *self, vaddr_t va, paddr_t pa,
@@ -389,8 +393,9 @@ static inline bool map_quickly(struct space *space, struct task *self, vaddr_t v
                        (space->task != self && !page_held(&self->regions, pa, access))))
                 return false;
         spin_lock(&space->lock);
-        if (space->last_tag == va >> LEVEL_SHIFT(2)) {
-                pte_t *entry = &space->last[LEVEL_INDEX(va, 3)];
+        const struct walk *walk = walk_of(space, va);
+        if (walk_serves(walk, va)) {
+                pte_t *entry = &walk->table[LEVEL_INDEX(va, 3)];
                 done = !(*entry & PTE_VALID) == !!access;
                 if (done && access) {
                         WRITE_ONCE(*entry, leaf_make(pa, 3, access, ATTR_WB));

@@ -22,6 +22,7 @@ struct sync {
         struct space *space;
         struct memory_piece *piece; /* two, the space's */
         unsigned tables;            /* of the server's that were walked, in this call */
+        uint64_t flushes;           /* before the first of them was */
         struct tlb_batch tlb;
 };
 
@@ -35,6 +36,7 @@ static inline void sync_begin(struct sync *s, struct space *space)
 {
         spin_lock(&space->lock);
         s->space = space;
+        s->flushes = __atomic_load_n(&space->task->flushes, __ATOMIC_ACQUIRE);
         s->piece = space->known;
         if (UNLIKELY(space->known_version != READ_ONCE(space->task->regions.version)))
                 s->piece[0].size = s->piece[1].size = 0;
@@ -43,14 +45,18 @@ static inline void sync_begin(struct sync *s, struct space *space)
 
 static inline void sync_end(struct sync *s)
 {
-        tlb_finish(&s->tlb);
+        if (UNLIKELY(s->tlb.n))
+                tlb_finish(&s->tlb);
+        else if (s->tlb.added)
+                tlb_added();
         spin_unlock(&s->space->lock);
 }
 
 /* A page that the server may map in any way. Sizes of 0 hold nothing. */
 static inline bool ordinary(const struct memory_piece piece[2], paddr_t pa)
 {
-        return pa - piece[0].start < piece[0].size || pa - piece[1].start < piece[1].size;
+        return LIKELY(pa - piece[0].start < piece[0].size) ||
+               pa - piece[1].start < piece[1].size;
 }
 
 static bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
@@ -67,8 +73,12 @@ static bool owned(struct sync *s, paddr_t pa, uint64_t size, uint32_t rights)
         if ((r.rights & (any | REGION_DEVICE)) == any) {
                 if (s->space->known_version != version)
                         s->piece[0].size = 0; /* may have been taken away since */
-                s->piece[1] = s->piece[0];
-                s->piece[0] = (struct memory_piece){r.start, r.end - r.start};
+                struct memory_piece *at = &s->piece[1]; /* the larger is first: it is asked first */
+                if (r.end - r.start > s->piece[0].size) {
+                        *at = s->piece[0];
+                        at = &s->piece[0];
+                }
+                *at = (struct memory_piece){r.start, r.end - r.start};
                 s->space->known_version = version;
         }
         return true;
@@ -184,8 +194,8 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 {
         pte_t *table = table_at(space->root);
 
-        if (LIKELY(space->last_tag == va >> LEVEL_SHIFT(2)))
-                return space->last;
+        if (LIKELY(walk_serves(walk_of(space, va), va)))
+                return walk_of(space, va)->table;
         for (unsigned level = 0; level < 3; level++) {
                 pte_t entry = table[LEVEL_INDEX(va, level)];
                 if ((entry & 3) != 3) {
@@ -194,13 +204,18 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
                 }
                 table = table_at(entry);
         }
-        space->last = table;
-        space->last_tag = va >> LEVEL_SHIFT(2);
+        walk_found(walk_of(space, va), va, table);
         return table;
 }
 
+/* What is installed for a plain page. */
+static inline pte_t plain_leaf(pte_t guest)
+{
+        return (guest & (PTE_ADDRESS | PTE_RO | PTE_UXN)) | leaf_base(3, ATTR_WB);
+}
+
 /* A run of entries of one last-level table. */
-static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned count)
+static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, uint64_t count)
 {
         struct memory_piece piece[2] = {{0, 0}, {0, 0}};
         bool block = false;
@@ -210,28 +225,33 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, unsigned 
                 unmap_span(s, va, va + PAGE_SIZE);
                 tlb_finish(&s->tlb); /* break before a table is made there */
         }
+        const pte_t *first = guest;
+        guest += LEVEL_INDEX(va, 3);
+        for (; !shadow; guest++, va += PAGE_SIZE, count--) { /* up to the first page */
+                if (!count)
+                        return;
+                if (!(READ_ONCE(*guest) & PTE_VALID))
+                        continue;
+                if (!space_entry(s->space, va, 3, true)) {
+                        reject(s->space, va, E_QUOTA);
+                        return;
+                }
+                shadow = walk_of(s->space, va)->table;
+                break;
+        }
+        shadow += LEVEL_INDEX(va, 3);
+        walk_of(s->space, va)->guest = first;
+        walk_of(s->space, va)->flushes = s->flushes;
         if (!s->space->own) { /* whose pages are never plain */
                 piece[0] = s->piece[0];
                 piece[1] = s->piece[1];
         }
-        guest += LEVEL_INDEX(va, 3);
-        if (shadow)
-                shadow += LEVEL_INDEX(va, 3);
         for (const pte_t *end = guest + count; guest < end; guest++, va += PAGE_SIZE) {
-                pte_t entry = READ_ONCE(*guest), leaf;
+                pte_t entry = READ_ONCE(*guest), leaf = 0;
                 if (LIKELY(plain(entry, piece)))
-                        leaf = (entry & (PTE_ADDRESS | PTE_RO | PTE_UXN)) | leaf_base(3, ATTR_WB);
-                else
+                        leaf = plain_leaf(entry);
+                else if (UNLIKELY(entry & PTE_VALID))
                         leaf = page_convert(s, entry, va);
-                if (UNLIKELY(!shadow)) {
-                        if (!leaf)
-                                continue;
-                        shadow = space_entry(s->space, va, 3, true);
-                        if (!shadow) {
-                                reject(s->space, va, E_QUOTA);
-                                return;
-                        }
-                }
                 pte_change(shadow++, leaf, va, &s->tlb);
         }
 }
@@ -323,8 +343,15 @@ static bool sync_allowed(struct space *space, vaddr_t va, uint64_t pages)
                va_allowed(va, pages << PAGE_SHIFT, space->own);
 }
 
+/* What was found of the server's tables before is not used by a drain that begins after this. */
+static void sync_forget(struct task *task)
+{
+        __atomic_fetch_add(&task->flushes, 1, __ATOMIC_ACQ_REL);
+}
+
 enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
 {
+        struct thread *self = current();
         struct sync s;
 
         if (!sync_allowed(space, va, pages))
@@ -332,20 +359,111 @@ enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
         if (!space->guest)
                 return E_STATE;
         s.tables = 0;
+        spin_lock(&self->drain_lock); /* who flushes waits until we are out of the tables */
         sync_begin(&s, space);
         sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
         sync_end(&s);
+        spin_unlock(&self->drain_lock);
         return E_OK;
 }
 
-/* The space that an element names, if the range is one that it may have. */
-static inline struct space *element_space(struct task *task, uint64_t claim, vaddr_t va)
+/* The space that an element names. */
+static inline struct space *element_space(struct task *task, uint32_t slot)
 {
         enum ouzel_error error;
-        struct cap *cap = cap_find(task, (uint32_t)claim, CAP_SPACE, RIGHT_MANAGE, &error);
+        struct cap *cap = cap_find(task, slot, CAP_SPACE, RIGHT_MANAGE, &error);
         struct space *space = cap ? CONTAINER(cap->object, struct space, object) : NULL;
 
-        return space && space->guest && sync_allowed(space, va, claim >> 32) ? space : NULL;
+        return space && space->guest ? space : NULL;
+}
+
+/* From here on the server adds a new element instead of using this one; what it wrote to its
+ * table before it last saw this one not taken is read after this. */
+static inline uint64_t element_take(struct vcpu_sync *e)
+{
+        uint64_t claim = __atomic_exchange_n(&e->claim, 0, __ATOMIC_ACQ_REL);
+
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        return claim;
+}
+
+/*
+ * What most elements are: pages of a process in ordinary memory, below tables that were found
+ * lately (so their addresses are allowed), of which at most one was there and is changed.
+ * False: there was more, and sync_span must do all.
+ */
+static inline bool sync_quickly(struct space *space, vaddr_t va, uint64_t pages)
+{
+        const struct walk *walk = walk_of(space, va);
+        const struct memory_piece *piece = space->known;
+        const struct task *task = space->task;
+        unsigned index = LEVEL_INDEX(va, 3);
+        vaddr_t changed = 1; /* no page's address */
+        bool added = false;
+
+        if (UNLIKELY(!walk_serves(walk, va) || !walk->guest ||
+                     walk->flushes != __atomic_load_n(&task->flushes, __ATOMIC_ACQUIRE) ||
+                     space->known_version != READ_ONCE(task->regions.version) || space->own ||
+                     (va & (PAGE_SIZE - 1)) || pages - 1 > 511 - index))
+                return false;
+        pte_t *shadow = walk->table + index;
+        const pte_t *guest = walk->guest + index, *end = guest + pages;
+        do {
+                pte_t entry = READ_ONCE(*guest), old = *shadow, leaf = 0;
+                if (LIKELY(plain(entry, piece)))
+                        leaf = plain_leaf(entry);
+                else if (UNLIKELY(entry & PTE_VALID))
+                        break;
+                if (LIKELY(!(old & PTE_VALID))) {
+                        if (leaf) {
+                                WRITE_ONCE(*shadow, leaf);
+                                added = true;
+                        }
+                } else if (old != leaf) {
+                        if (changed != 1 || (leaf && ((old ^ leaf) & ~PTE_MUTABLE)))
+                                break; /* one after the other, or break before make */
+                        WRITE_ONCE(*shadow, leaf);
+                        changed = va;
+                }
+                shadow++;
+                va += PAGE_SIZE;
+        } while (++guest < end);
+        if (changed != 1)
+                tlb_flush_page(changed); /* and what was added is seen */
+        else if (added)
+                tlb_added();
+        return guest == end;
+}
+
+/* From head on, which was taken already: that is its claim. */
+static __attribute__((noinline)) void drain_elements(struct thread *t, uint32_t head,
+                                                     uint32_t tail, uint64_t claim)
+{
+        struct vcpu_block *block = t->block;
+        struct sync s;
+
+        s.space = NULL;
+        s.tables = 0;
+        for (;;) {
+                struct vcpu_sync *e = &block->ring[head % SYNC_RING];
+                uint64_t pages = claim >> 32;
+                struct space *space = element_space(t->task, (uint32_t)claim);
+                vaddr_t va = READ_ONCE(e->va);
+
+                if (LIKELY(space && sync_allowed(space, va, pages))) {
+                        if (space != s.space) {
+                                if (s.space)
+                                        sync_end(&s);
+                                sync_begin(&s, space);
+                        }
+                        sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
+                }
+                if (++head == tail)
+                        break;
+                claim = element_take(&block->ring[head % SYNC_RING]);
+        }
+        if (s.space)
+                sync_end(&s);
 }
 
 /*
@@ -356,38 +474,29 @@ static inline struct space *element_space(struct task *task, uint64_t claim, vad
 void sync_drain(struct thread *t)
 {
         struct vcpu_block *block = t->block;
-        struct sync s;
         uint32_t head, tail;
 
-        s.space = NULL;
-        s.tables = 0;
         spin_lock(&t->drain_lock);
         head = block->sync_head;
         tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);
         if (UNLIKELY(tail - head > SYNC_RING))
                 head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
-        for (; head != tail; head++) {
+        if (head != tail) {
                 struct vcpu_sync *e = &block->ring[head % SYNC_RING];
-                /* From here on the server adds a new one instead of using it; what it wrote to
-                 * its table before it last saw this one not taken is read below. */
-                uint64_t claim = __atomic_exchange_n(&e->claim, 0, __ATOMIC_ACQ_REL);
-                __atomic_thread_fence(__ATOMIC_SEQ_CST);
-                vaddr_t va = READ_ONCE(e->va);
-                struct space *space = element_space(t->task, claim, va);
+                uint64_t claim = element_take(e);
+                struct space *space = element_space(t->task, (uint32_t)claim);
+                bool done = false;
 
-                COUNT(sync);
-                if (UNLIKELY(!space))
-                        continue;
-                if (space != s.space) {
-                        if (s.space)
-                                sync_end(&s);
-                        sync_begin(&s, space);
+                COUNT_N(sync, tail - head);
+                if (LIKELY(space && tail - head == 1)) {
+                        spin_lock(&space->lock);
+                        done = sync_quickly(space, READ_ONCE(e->va), claim >> 32);
+                        spin_unlock(&space->lock);
                 }
-                sync_span(&s, va, va + (claim >> 32 << PAGE_SHIFT) - 1);
+                if (!done)
+                        drain_elements(t, head, tail, claim);
+                __atomic_store_n(&block->sync_head, tail, __ATOMIC_RELEASE);
         }
-        if (s.space)
-                sync_end(&s);
-        __atomic_store_n(&block->sync_head, head, __ATOMIC_RELEASE);
         spin_unlock(&t->drain_lock);
 }
 
@@ -476,8 +585,10 @@ struct result SYS4(space_sync, slot, va, pages, root)
                 return ERROR(E_RANGE);
         if (root && !region_find(&space->task->regions, root, root + PAGE_SIZE, ACCESS_READ))
                 return ERROR(E_OWNER);
-        if (root)
+        if (root) {
                 space->guest = root;
+                sync_forget(space->task);
+        }
         return ERROR(sync_range(space, va, pages));
 }
 
@@ -509,13 +620,15 @@ struct result SYS0(vcpu_sync)
         return ERROR(E_OK);
 }
 
-struct result SYS0(vcpu_flush)
+struct result SYS1(vcpu_flush, unlinked)
 {
         struct thread *self = current();
 
         if (!self->vcpu)
                 return ERROR(E_STATE);
         self->block->sync = 0;
+        if (unlinked)
+                sync_forget(self->task);
         sync_drain_task(self->task);
         return ERROR(E_OK);
 }

@@ -310,6 +310,113 @@ TEST(vcpu_sync_drains_the_ring)
         EXPECT_EQ(step, 1);
 }
 
+/* One element, applied; the rest as it was. */
+static void ring_sync(uint64_t va, uint32_t pages)
+{
+        ring_add(va, t.space, pages);
+        EXPECT_OK(CALL(vcpu_sync, 0));
+        EXPECT_OK(CALL(space_check, t.space));
+}
+
+static void changes_main(uint64_t pa)
+{
+        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
+        block->deadline = UINT64_MAX;
+        for (unsigned i = 0; i < 3; i++) { /* new ones, from the second on in a known table */
+                t.leaf[i] = (pa + 4096 * i) | PAGE | NORMAL;
+                ring_sync(VA + 4096 * i, 1);
+                EXPECT_EQ(mapped(VA + 4096 * i).v1, pa + 4096 * i);
+                EXPECT_EQ(mapped(VA + 4096 * i).v2, RW);
+        }
+        t.leaf[1] |= READ_ONLY; /* the rights of one, among others that stay */
+        ring_sync(VA, 16);
+        EXPECT_EQ(mapped(VA + 4096).v2, ACCESS_READ);
+        EXPECT_EQ(mapped(VA).v2, RW);
+        t.leaf[0] |= READ_ONLY; /* of two at once */
+        t.leaf[1] &= ~READ_ONLY;
+        ring_sync(VA, 16);
+        EXPECT_EQ(mapped(VA).v2, ACCESS_READ);
+        EXPECT_EQ(mapped(VA + 4096).v2, RW);
+        t.leaf[2] = (pa + 3 * 4096) | PAGE | NORMAL; /* another frame */
+        ring_sync(VA + 2 * 4096, 1);
+        EXPECT_EQ(mapped(VA + 2 * 4096).v1, pa + 3 * 4096);
+        t.leaf[3] = (block_pa + block_size) | PAGE | NORMAL; /* not owned, between two that are */
+        t.leaf[4] = pa | PAGE | NORMAL;
+        ring_sync(VA, 16);
+        EXPECT_E(mapped(VA + 3 * 4096).error, E_AGAIN);
+        EXPECT_EQ(mapped(VA + 4 * 4096).v1, pa);
+        t.leaf[4] = pa | PAGE | (NORMAL & ~AF); /* old */
+        ring_sync(VA + 4 * 4096, 1);
+        EXPECT_E(mapped(VA + 4 * 4096).error, E_AGAIN);
+        t.leaf[0] = t.leaf[1] = t.leaf[2] = 0;
+        ring_sync(VA, 16);
+        for (unsigned i = 0; i < 16; i++)
+                EXPECT_E(mapped(VA + 4096 * i).error, E_AGAIN);
+        t.leaf[511] = pa | PAGE | NORMAL;
+        ring_sync(VA + 511 * 4096, 2); /* and into what no table is for */
+        EXPECT_OK(mapped(VA + 511 * 4096).error);
+        EXPECT_E(mapped(VA + 512 * 4096).error, E_AGAIN);
+        __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
+}
+
+TEST(vcpu_sync_of_changes)
+{
+        uint64_t block_frame = frames_new(1), pa = frames_new(4);
+
+        table_make();
+        block = frame_va(block_frame);
+        ring_worker = worker_make(changes_main, pa, .buffer = block_frame);
+        step = 0;
+        worker_restart(ring_worker);
+        worker_join(ring_worker);
+        EXPECT_EQ(step, 1);
+}
+
+/* The kernel may remember the table that it saw; who unlinks it says so, and then it does not. */
+static void unlinks_main(uint64_t pa)
+{
+        uint64_t other = pa + 4096, other_root = pa + 2 * 4096;
+
+        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
+        block->deadline = UINT64_MAX;
+        for (unsigned i = 0; i < 2; i++) {
+                t.leaf[i] = pa | PAGE | NORMAL;
+                ring_sync(VA + 4096 * i, 1);
+        }
+        memset(frame_va(other), 0, 4096);
+        ((uint64_t *)frame_va(other))[1] = pa | PAGE | NORMAL | READ_ONLY;
+        *t.l2_entry = other | TABLE;
+        EXPECT_OK(CALL(vcpu_flush, 1));
+        ring_sync(VA, 2);
+        EXPECT_E(mapped(VA).error, E_AGAIN);
+        EXPECT_EQ(mapped(VA + 4096).v2, ACCESS_READ);
+        *t.l2_entry = 0;
+        EXPECT_OK(CALL(vcpu_flush, 1));
+        ring_sync(VA, 2);
+        EXPECT_E(mapped(VA + 4096).error, E_AGAIN);
+        *t.l2_entry = t.l3 | TABLE;
+        ring_sync(VA, 2);
+        EXPECT_EQ(mapped(VA + 4096).v2, RW);
+        memset(frame_va(other_root), 0, 4096); /* another root is as good as a flush */
+        EXPECT_OK(CALL(space_sync, t.space, VA + 0x100000, 1, other_root));
+        ring_sync(VA, 2);
+        EXPECT_E(mapped(VA + 4096).error, E_AGAIN);
+        __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
+}
+
+TEST(vcpu_flush_forgets_unlinked_tables)
+{
+        uint64_t block_frame = frames_new(1), pa = frames_new(3);
+
+        table_make();
+        block = frame_va(block_frame);
+        ring_worker = worker_make(unlinks_main, pa, .buffer = block_frame);
+        step = 0;
+        worker_restart(ring_worker);
+        worker_join(ring_worker);
+        EXPECT_EQ(step, 1);
+}
+
 /* A flush on one core applies what another core's vCPU has queued and not drained. */
 static void queues(uint64_t pa)
 {

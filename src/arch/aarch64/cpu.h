@@ -43,8 +43,15 @@ static inline void cpu_page_zero(void *page)
                         *(volatile uint64_t *)at = 0;
                 return;
         }
-        for (uint64_t step = 4ul << (id & 15); at < end; at += step)
-                __asm__ volatile("dc zva, %0" ::"r"(at) : "memory");
+        uint64_t step = 4ul << (id & 15);
+        if (step > 1024)
+                step = 1024; /* twice the same is zero, too */
+        while (at < end)
+                __asm__ volatile("dc zva, %0\n\tadd %0, %0, %1\n\t"
+                                 "dc zva, %0\n\tadd %0, %0, %1\n\t"
+                                 "dc zva, %0\n\tadd %0, %0, %1\n\t"
+                                 "dc zva, %0\n\tadd %0, %0, %1"
+                                 : "+r"(at) : "r"(step) : "memory");
 }
 
 #define CPU_READ(name, how)                                                                \

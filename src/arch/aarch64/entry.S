@@ -94,19 +94,46 @@ vectors_server:
         bad     vectors_server, 12, 4
         .org    vectors_server + 0x800
 
-/* ---- a vCPU in user mode ------------------------------------------------------------ */
+/*
+ * ---- a vCPU in user mode ------------------------------------------------------------
+ *
+ * Any exception becomes one of the server's, in place: a slot holds 32 instructions.
+ * Every register but x18 goes on as it is; NZCV is in SPSR.
+ */
 vectors_user:
         bad     vectors_user, 0, 8
         slot    vectors_user, 8
         stp     x16, x17, [sp, #TF_X(16)]
-        ldr     x16, [sp, #T_BLOCK]
-        b       vcpu_entry
+        ldr     x16, [sp, #T_BLOCK]             // by its address in the direct map
+        mrs     x17, elr_el1
+        str     x17, [x16, #VB_ELR]
+        mrs     x17, spsr_el1
+        str     x17, [x16, #VB_SPSR]
+        mrs     x17, esr_el1
+        str     x17, [x16, #VB_ESR]
+        mrs     x17, far_el1
+        str     x17, [x16, #VB_FAR]
+        mrs     x17, sp_el0
+        stp     x17, x18, [x16, #VB_SP]         // the user's; VB_X18 follows
+        ldp     x18, x17, [sp, #T_BLOCK_VA]     // the server's; T_SERVER_SP follows
+        msr     sp_el0, x17
+        mov     w17, #1
+        strb    w17, [x16, #VB_MASKED]
+        ldr     x17, [sp, #T_VECTOR]
+        msr     elr_el1, x17
+        msr     spsr_el1, xzr                   // EL0t, nothing masked, no flags
+        ldr     x17, [sp, #T_TTBR1_SERVER]
+        msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
+        mrs     x16, tpidr_el1
+        ldr     x17, [x16, #CPU_VECTORS_SERVER]
+        msr     vbar_el1, x17
+        count   x16, x17, CPU_N_VENTRY
+        ldp     x16, x17, [sp, #TF_X(16)]
+        eret
         by_c    vectors_user, 9, save_user, exception_irq
         by_c    vectors_user, 10, save_user, exception_irq
         slot    vectors_user, 11                // SError: the server judges its program
-        stp     x16, x17, [sp, #TF_X(16)]
-        ldr     x16, [sp, #T_BLOCK]
-        b       vcpu_entry
+        b       vectors_user + 8 * 0x80
         bad     vectors_user, 12, 4
         .org    vectors_user + 0x800
 
@@ -144,37 +171,6 @@ vectors_history:
         .org    vectors_history + 4 * 0x800
 
 /*
- * Any exception from user mode becomes one of the server's. x16 = the block (direct map).
- * Every register but x18 goes on as it is; NZCV is in SPSR.
- */
-vcpu_entry:
-        mrs     x17, elr_el1
-        str     x17, [x16, #VB_ELR]
-        mrs     x17, spsr_el1
-        str     x17, [x16, #VB_SPSR]
-        mrs     x17, esr_el1
-        str     x17, [x16, #VB_ESR]
-        mrs     x17, far_el1
-        str     x17, [x16, #VB_FAR]
-        mrs     x17, sp_el0
-        stp     x17, x18, [x16, #VB_SP]         // the user's; VB_X18 follows
-        ldp     x18, x17, [sp, #T_BLOCK_VA]     // the server's; T_SERVER_SP follows
-        msr     sp_el0, x17
-        mov     w17, #1
-        strb    w17, [x16, #VB_MASKED]
-        ldr     x17, [sp, #T_VECTOR]
-        msr     elr_el1, x17
-        msr     spsr_el1, xzr                   // EL0t, nothing masked, no flags
-        ldr     x17, [sp, #T_TTBR1_SERVER]
-        msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
-        mrs     x16, tpidr_el1
-        ldr     x17, [x16, #CPU_VECTORS_SERVER]
-        msr     vbar_el1, x17
-        count   x16, x17, CPU_N_VENTRY
-        ldp     x16, x17, [sp, #TF_X(16)]
-        eret
-
-/*
  * svc #0: back to user mode, if the block says so and nothing is to be done on the way.
  * All registers but x18 are the user's already.
  */
@@ -184,11 +180,9 @@ vcpu_return:
         ldr     x17, [x16, #VB_ATTENTION]
         cbnz    x17, vcpu_attend
 1:      ldr     x17, [x16, #VB_SPSR]
-        tst     x17, #0x1f
-        b.ne    vcpu_return_slow                // stays in server mode
-        tbnz    x17, #21, vcpu_return_slow      // single-step
-        and     x17, x17, #0xf0000000           // the flags, and no more
-        msr     spsr_el1, x17
+        tst     x17, #~0xf0000000
+        b.ne    3f                              // more than flags
+4:      msr     spsr_el1, x17
         ldr     x17, [x16, #VB_ELR]
         msr     elr_el1, x17
         mrs     x17, sp_el0
@@ -212,6 +206,12 @@ vcpu_return:
         ldp     x16, x17, [sp, #TF_X(16)]
         eret
 
+3:      tst     x17, #0x1f
+        b.ne    vcpu_return_slow                // stays in server mode
+        tbnz    x17, #21, vcpu_return_slow      // single-step
+        and     x17, x17, #0xf0000000           // the flags, and no more
+        b       4b
+
 /* Only the sync ring has something: drain it, keep the user's registers, and go on. */
 vcpu_attend:
         tst     x17, #0xffff                    // VB_PENDING, VB_WORK
@@ -225,11 +225,12 @@ vcpu_attend:
         stp     x12, x13, [sp, #TF_X(12)]
         stp     x14, x15, [sp, #TF_X(14)]
         stp     x29, x30, [sp, #TF_X(29)]
+        strb    wzr, [x16, #VB_SYNC]
         mov     x0, sp
         mrs     x16, tpidr_el1
         ldr     x17, [x16, #CPU_STACK]
         mov     sp, x17
-        bl      vcpu_attention
+        bl      sync_drain
         mrs     x16, tpidr_el1
         ldr     x17, [x16, #CPU_CURRENT]
         mov     sp, x17
