@@ -92,7 +92,7 @@ struct memory_piece { paddr_t start; uint64_t size; };
 
 /*
  * What a walk to a last-level table found: ours, and, as long as the server unlinked none of
- * its own since (task->flushes is the same), that.
+ * its own since (task->flushes is the same), that. In a process space only.
  */
 struct walk {
         vaddr_t last; /* the last address that the tables serve; 0 = this is none */

@@ -17,7 +17,7 @@ static inline bool walk_serves(const struct walk *walk, vaddr_t va)
 }
 static inline void walk_found(struct walk *walk, vaddr_t va, pte_t *table)
 {
-        *walk = (struct walk){va | (LEVEL_SIZE(2) - 1), table, NULL, 0};
+        *walk = (struct walk){va | (LEVEL_SIZE(2) - 1), table, NULL, UINT64_MAX};
 }
 
 /* The entry for va at a level, making tables on the way if asked. NULL: nothing there, no

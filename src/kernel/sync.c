@@ -240,9 +240,9 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, uint64_t 
                 break;
         }
         shadow += LEVEL_INDEX(va, 3);
-        walk_of(s->space, va)->guest = first;
-        walk_of(s->space, va)->flushes = s->flushes;
         if (!s->space->own) { /* whose pages are never plain */
+                walk_of(s->space, va)->guest = first;
+                walk_of(s->space, va)->flushes = s->flushes;
                 piece[0] = s->piece[0];
                 piece[1] = s->piece[1];
         }
@@ -372,9 +372,8 @@ static inline struct space *element_space(struct task *task, uint32_t slot)
 {
         enum ouzel_error error;
         struct cap *cap = cap_find(task, slot, CAP_SPACE, RIGHT_MANAGE, &error);
-        struct space *space = cap ? CONTAINER(cap->object, struct space, object) : NULL;
 
-        return space && space->guest ? space : NULL;
+        return cap ? CONTAINER(cap->object, struct space, object) : NULL;
 }
 
 /* From here on the server adds a new element instead of using this one; what it wrote to its
@@ -401,9 +400,8 @@ static inline bool sync_quickly(struct space *space, vaddr_t va, uint64_t pages)
         vaddr_t changed = 1; /* no page's address */
         bool added = false;
 
-        if (UNLIKELY(!walk_serves(walk, va) || !walk->guest ||
-                     walk->flushes != __atomic_load_n(&task->flushes, __ATOMIC_ACQUIRE) ||
-                     space->known_version != READ_ONCE(task->regions.version) || space->own ||
+        if (UNLIKELY(!walk_serves(walk, va) || walk->flushes != READ_ONCE(task->flushes) ||
+                     space->known_version != READ_ONCE(task->regions.version) ||
                      (va & (PAGE_SIZE - 1)) || pages - 1 > 511 - index))
                 return false;
         pte_t *shadow = walk->table + index;
@@ -450,7 +448,7 @@ static __attribute__((noinline)) void drain_elements(struct thread *t, uint32_t 
                 struct space *space = element_space(t->task, (uint32_t)claim);
                 vaddr_t va = READ_ONCE(e->va);
 
-                if (LIKELY(space && sync_allowed(space, va, pages))) {
+                if (LIKELY(space && space->guest && sync_allowed(space, va, pages))) {
                         if (space != s.space) {
                                 if (s.space)
                                         sync_end(&s);

@@ -83,7 +83,6 @@ void tlb_finish(struct tlb_batch *tlb)
         tlb->n = 0;
         tlb->all = tlb->added = false;
 }
-void tlb_added(void) {}
 void tlb_flush_page(vaddr_t) {}
 void tlb_flush_all(void) { machine_flushes++; }
 void tlb_flush_asids(uint32_t asid)

@@ -31,6 +31,8 @@ static inline void cpu_relax(void) { __asm__ volatile("yield"); }
 static inline void cpu_wait(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
 /* Stores before are seen before stores after, by table walkers on other cores too. */
 static inline void cpu_store_barrier(void) { __asm__ volatile("dmb ishst" ::: "memory"); }
+/* Walkers, this core's among them, see the entries that were written. */
+static inline void cpu_table_barrier(void) { __asm__ volatile("dsb ishst" ::: "memory"); }
 
 /* [Arm ARM C5.3.8: DC ZVA; D19.2.42: DCZID_EL0] The page is normal memory, the MMU is on. */
 static inline void cpu_page_zero(void *page)

@@ -35,12 +35,6 @@ void tlb_finish(struct tlb_batch *tlb)
          * translations did not change. */
 }
 
-void tlb_added(void)
-{
-        __asm__ volatile("dsb ishst" ::: "memory"); /* walkers see it; none has cached nothing */
-        COUNT(dsb);
-}
-
 void tlb_flush_page(vaddr_t va)
 {
         __asm__ volatile("dsb ishst\n\t"           /* walkers see the hole ... */

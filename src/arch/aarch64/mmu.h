@@ -61,7 +61,11 @@ static inline void tlb_add(struct tlb_batch *tlb, vaddr_t va)
                 tlb->va[tlb->n++] = va;
 }
 void tlb_finish(struct tlb_batch *tlb);
-void tlb_added(void);            /* only: what was nothing is something now */
+static inline void tlb_added(void) /* only: what was nothing is something now */
+{
+        cpu_table_barrier(); /* walkers see it; none has cached nothing */
+        COUNT(dsb);
+}
 void tlb_flush_page(vaddr_t va); /* one entry became invalid */
 void tlb_flush_all(void);
 void tlb_flush_asids(uint32_t asid); /* a pair: asid and asid + 1 */
