@@ -322,6 +322,8 @@ static void memory_more(struct program *p)
         }
 }
 
+#define CORES_MAX 8 /* the kernel uses no more */
+
 bool linux_start(struct program *p)
 {
         unsigned slots = slot_of(p, 0);
@@ -365,9 +367,13 @@ bool linux_start(struct program *p)
                 e = CALL(space_update, slots + AT_SPACE, SERVER_IMAGE_VA + h.segment[i].start,
                          p->block + h.segment[i].start, h.segment[i].rights,
                          (h.segment[i].end - h.segment[i].start) / 4096);
-        for (unsigned i = 0; i < vcpus && !e; i++) {
-                e = CALL(thread_create, slots + AT_THREAD + i, slots + AT_TASK,
-                         slots + AT_ENDPOINT, p->entry->priority | i << 8, blocks + i * VB_SIZE);
+        for (unsigned i = 0, core = 0; i < vcpus && !e; i++) {
+                do /* E_RANGE: this core did not start; there are as many that did */
+                        e = CALL(thread_create, slots + AT_THREAD + i, slots + AT_TASK,
+                                 slots + AT_ENDPOINT, p->entry->priority | core << 8,
+                                 blocks + i * VB_SIZE);
+                while (e == E_RANGE && core++ < CORES_MAX);
+                core++;
                 if (e)
                         break;
                 p->threads++;

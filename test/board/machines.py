@@ -173,6 +173,18 @@ def test_256_mib(start):
     return None
 
 
+def test_core_missing(start):
+    """A core that is released at another place than the tree says never comes: without it, then."""
+    board = board_of(start)
+    tree = changed_tree(board, ("/cpus/cpu@1", "cpu-release-addr", "x", "0", "7f8"))
+    guest = start(**board_machine(board, tree=tree))
+    if not guest.expect(rb"core 1 .*did not start: no answer within 1 s", BOOT):
+        return "the kernel does not say which core did not start"
+    if not guest.expect(PROMPT, BOOT):
+        return "no prompt"
+    return None if send(guest, "nproc", rb"[\r\n]3\r") else "not three CPUs"
+
+
 def test_other_boards_image(start):
     """The other Pi's image: it says which of its devices there are none of."""
     board = board_of(start)
