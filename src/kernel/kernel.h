@@ -128,6 +128,7 @@ struct task {
         struct space *space;
         struct object *owned; /* all objects charged to it */
         struct thread *vcpus[MAX_CPUS];
+        unsigned vcpus_end; /* from here on there was never one */
         uint64_t flushes; /* by vCPUs that had unlinked tables; atomic */
         uint64_t quota, used; /* pages; used includes what was given to child tasks */
         bool dying;

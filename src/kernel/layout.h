@@ -54,6 +54,7 @@
 #define CPU_VECTORS    0x48 /* the tables of entry.S that this core uses: native threads, ... */
 #define CPU_VECTORS_SERVER 0x50
 #define CPU_VECTORS_USER 0x58
+#define VECTORS_SIZE   0x800 /* of each; user mode's when it is watched are the fourth */
 #define CPU_HISTORY    0x60 /* branches that overwrite the history, for vectors_history */
 #define CPU_N_FAULTS   0xa8
 

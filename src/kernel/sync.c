@@ -501,7 +501,7 @@ void sync_drain(struct thread *t)
 /* All rings of a server: what one of its CPUs changed, another may have queued. */
 void sync_drain_task(struct task *task)
 {
-        for (unsigned i = 0; i < MAX_CPUS; i++) {
+        for (unsigned i = 0; i < READ_ONCE(task->vcpus_end); i++) {
                 struct thread *t = READ_ONCE(task->vcpus[i]);
                 if (!t)
                         continue;

@@ -26,8 +26,11 @@ static bool control(unsigned right, enum ouzel_error *error)
 
 static void no_fast_here(void *argument)
 {
-        this_cpu()->no_fast = argument != NULL;
-        this_cpu()->resched = 1; /* other vectors, from the way out on */
+        struct cpu *cpu = this_cpu();
+
+        cpu->no_fast = argument != NULL;
+        cpu->vectors[2] = cpu->vectors[0] + (argument ? 3 : 2) * VECTORS_SIZE;
+        cpu->resched = 1; /* other vectors, from the way out on */
 }
 
 struct result SYS2(trace_control, slot, mask)

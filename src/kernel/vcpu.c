@@ -305,6 +305,8 @@ struct result SYS3(vcpu_enable, slot, block_va, vectors)
                 t->vector = vectors + 0x400;
                 thread_slow(t, SLOW_VCPU, 0);
                 t->vcpu = true;
+                if (i >= self->vcpus_end)
+                        WRITE_ONCE(self->vcpus_end, i + 1);
                 __atomic_store_n(&self->vcpus[i], t, __ATOMIC_RELEASE); /* with its block */
                 if (t == current())
                         this_cpu()->resched = 1; /* schedule() sets what a vCPU has: TTBRs, FP */

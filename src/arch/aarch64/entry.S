@@ -192,15 +192,7 @@ vcpu_return:
         ldr     x17, [sp, #T_TTBR1_USER]
         msr     ttbr1_el1, x17                  // table and ASID in one; eret synchronises
         mrs     x16, tpidr_el1
-        ldr     x17, [x16, #CPU_VECTORS_USER]
-        msr     vbar_el1, x17
-        ldr     w17, [x16, #CPU_NO_FAST]
-        cbnz    w17, 2f
-        count   x16, x17, CPU_N_VRETURN
-        ldp     x16, x17, [sp, #TF_X(16)]
-        eret
-2:      ldr     x17, [x16, #CPU_VECTORS_USER]   // tracing: the next entry is by C
-        add     x17, x17, #vectors_watched - vectors_user
+        ldr     x17, [x16, #CPU_VECTORS_USER]   // while traced: vectors_watched
         msr     vbar_el1, x17
         count   x16, x17, CPU_N_VRETURN
         ldp     x16, x17, [sp, #TF_X(16)]

@@ -70,7 +70,7 @@ void history_init(unsigned core)
         uint64_t base = (uint64_t)(n ? vectors_history : vectors_native);
 
         for (unsigned i = 0; i < 3; i++)
-                cpus[core].vectors[i] = base + i * 0x800;
+                cpus[core].vectors[i] = base + i * VECTORS_SIZE;
         cpus[core].history = n;
         if (core)
                 return; /* what it says of one core holds for most machines' others */
