@@ -42,7 +42,7 @@ void did(unsigned ops);
 void value(unsigned ops, uint64_t value, const char *unit);
 /* Memory that the machine has, as --mem said. */
 uint64_t machine_kib(void);
-/* The clock when the program started. */
+/* The clock when the program started, less what the first CPU had idled until then. */
 uint64_t start_time(void);
 void mark_begin(void);
 void mark_end(void);
