@@ -25,3 +25,18 @@ finish() {
 expect() {
         [ "$1" = "$2" ] || { echo "'$1' instead of '$2'"; return 1; }
 }
+# What every board and every build must pass.
+uptime_advances() {
+        read -r a _ </proc/uptime
+        usleep 300000
+        read -r b _ </proc/uptime
+        [ "$a" != "$b" ]
+}
+# processes NUMBER, one after the other
+processes() {
+        n=0
+        while [ $n -lt "$1" ]; do
+                /bin/true || return 1
+                n=$((n + 1))
+        done
+}
