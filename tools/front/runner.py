@@ -71,7 +71,7 @@ class Listener:
 
     def __enter__(self):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self.file = open(self.path, "ab")
+        self.file = open(self.path, "wb")
         return self.file
 
     def __exit__(self, *args):
