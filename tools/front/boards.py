@@ -54,8 +54,10 @@ def changed(path, data):
             if f.read() == data:
                 return path
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
+    new = f"{path}.{os.getpid()}"  # another run may read it at this moment
+    with open(new, "wb") as f:
         f.write(data)
+    os.replace(new, path)
     return path
 
 
