@@ -15,20 +15,7 @@ void *memset(void *to, int byte, size_t n);
 
 #define LONGEST (3 * PIECE + 20)
 #define ROOM    (LONGEST + 200)
-static unsigned char from[ROOM], to[ROOM], want[ROOM];
-
-static void scramble(unsigned char *p)
-{
-        for (unsigned i = 0; i < ROOM; i++)
-                p[i] = (unsigned char)dice(256);
-}
-
-static void expect(const unsigned char *got)
-{
-        for (unsigned i = 0; i < ROOM; i++)
-                if (got[i] != want[i])
-                        fail_msg("byte %u is %02x, not %02x", i, got[i], want[i]);
-}
+#include "bytes.h"
 
 TEST(memcpy_copies_every_length_at_every_alignment)
 {

@@ -251,6 +251,20 @@ static void ring_add(uint64_t va, uint32_t space, uint32_t pages)
         __atomic_store_n(&block->sync_tail, tail + 1, __ATOMIC_RELEASE);
 }
 
+/* A vCPU that has frames of its own, and says so when it came to its end. */
+static void ring_run(void (*main)(uint64_t), uint64_t pa)
+{
+        uint64_t block_frame = frames_new(1);
+
+        table_make();
+        block = frame_va(block_frame);
+        ring_worker = worker_make(main, pa, .buffer = block_frame);
+        step = 0;
+        worker_restart(ring_worker);
+        worker_join(ring_worker);
+        EXPECT_EQ(step, 1);
+}
+
 static void ring_main(uint64_t pa)
 {
         EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
@@ -297,18 +311,7 @@ static void ring_main(uint64_t pa)
         __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
 }
 
-TEST(vcpu_sync_drains_the_ring)
-{
-        uint64_t block_frame = frames_new(1), pa = frames_new(1);
-
-        table_make();
-        block = frame_va(block_frame);
-        ring_worker = worker_make(ring_main, pa, .buffer = block_frame);
-        step = 0;
-        worker_restart(ring_worker);
-        worker_join(ring_worker);
-        EXPECT_EQ(step, 1);
-}
+TEST(vcpu_sync_drains_the_ring) { ring_run(ring_main, frames_new(1)); }
 
 /* One element, applied; the rest as it was. */
 static void ring_sync(uint64_t va, uint32_t pages)
@@ -359,18 +362,7 @@ static void changes_main(uint64_t pa)
         __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
 }
 
-TEST(vcpu_sync_of_changes)
-{
-        uint64_t block_frame = frames_new(1), pa = frames_new(4);
-
-        table_make();
-        block = frame_va(block_frame);
-        ring_worker = worker_make(changes_main, pa, .buffer = block_frame);
-        step = 0;
-        worker_restart(ring_worker);
-        worker_join(ring_worker);
-        EXPECT_EQ(step, 1);
-}
+TEST(vcpu_sync_of_changes) { ring_run(changes_main, frames_new(4)); }
 
 /* The kernel may remember the table that it saw; who unlinks it says so, and then it does not. */
 static void unlinks_main(uint64_t pa)
@@ -404,18 +396,7 @@ static void unlinks_main(uint64_t pa)
         __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
 }
 
-TEST(vcpu_flush_forgets_unlinked_tables)
-{
-        uint64_t block_frame = frames_new(1), pa = frames_new(3);
-
-        table_make();
-        block = frame_va(block_frame);
-        ring_worker = worker_make(unlinks_main, pa, .buffer = block_frame);
-        step = 0;
-        worker_restart(ring_worker);
-        worker_join(ring_worker);
-        EXPECT_EQ(step, 1);
-}
+TEST(vcpu_flush_forgets_unlinked_tables) { ring_run(unlinks_main, frames_new(3)); }
 
 /* A flush on one core applies what another core's vCPU has queued and not drained. */
 static void queues(uint64_t pa)
