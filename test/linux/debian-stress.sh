@@ -33,7 +33,6 @@ check cpu_bsearch stress bsearch
 check cpu_cache stress cache
 check cpu_context stress context
 check cpu_fp stress fp
-check cpu_funcall stress funcall
 check cpu_heapsort stress heapsort
 check cpu_hsearch stress hsearch
 check cpu_icache stress icache
@@ -71,7 +70,6 @@ check vm_mprotect stress mprotect
 check vm_munmap stress munmap
 check vm_mincore stress mincore
 check vm_mlock stress mlock
-check vm_mlockmany stress mlockmany
 check vm_msync stress msync
 check vm_pageswap stress pageswap
 check vm_physpage stress physpage
