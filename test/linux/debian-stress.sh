@@ -192,7 +192,6 @@ check filesystem_iomix stress iomix
 check filesystem_lockf stress lockf
 check filesystem_lockofd stress lockofd
 check filesystem_locka stress locka
-check filesystem_metamix stress metamix
 check filesystem_readahead stress readahead
 check filesystem_revio stress revio
 check filesystem_symlink stress symlink
