@@ -192,10 +192,11 @@ static void unmap_span(struct sync *s, vaddr_t va, vaddr_t end)
 /* Our last-level table over va; else NULL, and whether a larger leaf is there. */
 static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
 {
+        struct walk *walk = walk_of(space, va);
         pte_t *table = table_at(space->root);
 
-        if (LIKELY(walk_serves(walk_of(space, va), va)))
-                return walk_of(space, va)->table;
+        if (LIKELY(walk_serves(walk, va)))
+                return walk->table;
         for (unsigned level = 0; level < 3; level++) {
                 pte_t entry = table[LEVEL_INDEX(va, level)];
                 if ((entry & 3) != 3) {
@@ -204,7 +205,7 @@ static inline pte_t *shadow_table(struct space *space, vaddr_t va, bool *block)
                 }
                 table = table_at(entry);
         }
-        walk_found(walk_of(space, va), va, table);
+        walk_found(walk, va, table);
         return table;
 }
 
@@ -219,6 +220,7 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, uint64_t 
 {
         struct memory_piece piece[2] = {{0, 0}, {0, 0}};
         bool block = false;
+        struct walk *walk = walk_of(s->space, va);
         pte_t *shadow = shadow_table(s->space, va, &block);
 
         if (block) { /* where the server now has pages */
@@ -236,13 +238,13 @@ static void sync_pages(struct sync *s, const pte_t *guest, vaddr_t va, uint64_t 
                         reject(s->space, va, E_QUOTA);
                         return;
                 }
-                shadow = walk_of(s->space, va)->table;
+                shadow = walk->table;
                 break;
         }
         shadow += LEVEL_INDEX(va, 3);
         if (!s->space->own) { /* whose pages are never plain */
-                walk_of(s->space, va)->guest = first;
-                walk_of(s->space, va)->flushes = s->flushes;
+                walk->guest = first;
+                walk->flushes = s->flushes;
                 piece[0] = s->piece[0];
                 piece[1] = s->piece[1];
         }

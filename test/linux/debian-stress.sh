@@ -4,7 +4,7 @@
 cd "$(dirname "$0")" || exit
 . ./check.sh
 # shellcheck disable=SC2034 # check.sh looks at it
-skipped=4       # stress-ng: not implemented here
+skipped=4       # stress-ng's exit code for what this machine does not have
 work=$(mktemp -d -p /var/tmp) || exit
 stress() {
         local out code

@@ -594,7 +594,7 @@ void boot_main(paddr_t fdt_pa, paddr_t image, uint64_t level)
                 stages[i]();
         }
         boot.stage++;
-        history_arguments(fdt);
+        history_arguments(fdt, chosen);
         history_init(0);
         gic_init_core(0);
         kernel_main();

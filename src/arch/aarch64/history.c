@@ -80,9 +80,9 @@ void history_init(unsigned core)
                 printk("ouzel: branch history: left alone: %s\n", why);
 }
 
-void history_arguments(const void *fdt)
+void history_arguments(const void *fdt, int chosen)
 {
-        int chosen = fdt_path_offset(fdt, "/chosen"), len = 0;
+        int len = 0;
         const char *words = chosen >= 0 ? fdt_getprop(fdt, chosen, "bootargs", &len) : NULL;
 
         if (len < 1 || words[len - 1])

@@ -3,7 +3,8 @@
 #ifndef HISTORY_H
 #define HISTORY_H
 
-void history_arguments(const void *fdt); /* mitigations=off, ouzel.bhb=on, ouzel.bhb=off */
-void history_init(unsigned core);        /* on that core, before it leaves the kernel */
+/* mitigations=off, ouzel.bhb=on, ouzel.bhb=off, in the node /chosen (negative: there is none). */
+void history_arguments(const void *fdt, int chosen);
+void history_init(unsigned core); /* on that core, before it leaves the kernel */
 
 #endif
