@@ -345,7 +345,8 @@ enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t
 pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level);
 bool space_allows(struct space *space, vaddr_t va, unsigned access);
 bool space_phys(struct space *space, vaddr_t va, paddr_t *pa);
-enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages);
+/* afresh: from the server's root, whatever is remembered of its tables. */
+enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages, bool afresh);
 void sync_drain(struct thread *vcpu);
 void sync_drain_task(struct task *task);
 uint64_t sync_check(struct space *space, vaddr_t *where);

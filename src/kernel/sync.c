@@ -150,7 +150,7 @@ static inline bool plain(pte_t guest, const struct memory_piece piece[2])
 {
         const pte_t is = PTE_VALID | PTE_TABLE | PTE_USER | PTE_AF | PTE_ATTR(ATTR_WB);
 
-        return (guest & (is | PTE_ATTR(7))) == is && ordinary(piece, guest & PTE_ADDRESS);
+        return LIKELY((guest & (is | PTE_ATTR(7))) == is) && ordinary(piece, guest & PTE_ADDRESS);
 }
 
 /* A page that the server names as a table of its own, if it owns it. */
@@ -351,24 +351,6 @@ static void sync_forget(struct task *task)
         __atomic_fetch_add(&task->flushes, 1, __ATOMIC_ACQ_REL);
 }
 
-enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages)
-{
-        struct thread *self = current();
-        struct sync s;
-
-        if (!sync_allowed(space, va, pages))
-                return E_RANGE;
-        if (!space->guest)
-                return E_STATE;
-        s.tables = 0;
-        spin_lock(&self->drain_lock); /* who flushes waits until we are out of the tables */
-        sync_begin(&s, space);
-        sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
-        sync_end(&s);
-        spin_unlock(&self->drain_lock);
-        return E_OK;
-}
-
 /* The space that an element names. */
 static inline struct space *element_space(struct task *task, uint32_t slot)
 {
@@ -396,10 +378,10 @@ static inline uint64_t element_take(struct vcpu_sync *e)
 static inline bool sync_quickly(struct space *space, vaddr_t va, uint64_t pages)
 {
         const struct walk *walk = walk_of(space, va);
-        const struct memory_piece *piece = space->known;
+        const struct memory_piece piece[2] = {space->known[0], space->known[1]};
         const struct task *task = space->task;
         unsigned index = LEVEL_INDEX(va, 3);
-        vaddr_t changed = 1; /* no page's address */
+        uint64_t changed = pages; /* none */
         bool added = false;
 
         if (UNLIKELY(!walk_serves(walk, va) || walk->flushes != READ_ONCE(task->flushes) ||
@@ -407,32 +389,63 @@ static inline bool sync_quickly(struct space *space, vaddr_t va, uint64_t pages)
                      (va & (PAGE_SIZE - 1)) || pages - 1 > 511 - index))
                 return false;
         pte_t *shadow = walk->table + index;
-        const pte_t *guest = walk->guest + index, *end = guest + pages;
+        const pte_t *guest = walk->guest + index;
+        uint64_t i = 0;
         do {
-                pte_t entry = READ_ONCE(*guest), old = *shadow, leaf = 0;
-                if (LIKELY(plain(entry, piece)))
+                pte_t entry = READ_ONCE(guest[i]), old = shadow[i], leaf = 0;
+                if (LIKELY(plain(entry, piece))) {
                         leaf = plain_leaf(entry);
-                else if (UNLIKELY(entry & PTE_VALID))
-                        break;
-                if (LIKELY(!(old & PTE_VALID))) {
-                        if (leaf) {
-                                WRITE_ONCE(*shadow, leaf);
+                        if (LIKELY(!(old & PTE_VALID))) {
+                                WRITE_ONCE(shadow[i], leaf);
                                 added = true;
+                                continue;
                         }
-                } else if (old != leaf) {
-                        if (changed != 1 || (leaf && ((old ^ leaf) & ~PTE_MUTABLE)))
-                                break; /* one after the other, or break before make */
-                        WRITE_ONCE(*shadow, leaf);
-                        changed = va;
+                        if (old == leaf)
+                                continue;
+                } else if (UNLIKELY(entry & PTE_VALID)) {
+                        break;
+                } else if (!(old & PTE_VALID)) {
+                        continue;
                 }
-                shadow++;
-                va += PAGE_SIZE;
-        } while (++guest < end);
-        if (changed != 1)
-                tlb_flush_page(changed); /* and what was added is seen */
+                if (changed != pages || (leaf && ((old ^ leaf) & ~PTE_MUTABLE)))
+                        break; /* one after the other, or break before make */
+                WRITE_ONCE(shadow[i], leaf);
+                changed = i;
+        } while (++i < pages);
+        if (changed != pages)
+                tlb_flush_page(va + (changed << PAGE_SHIFT)); /* and what was added is seen */
         else if (added)
                 tlb_added();
-        return guest == end;
+        return i == pages;
+}
+
+/* The same, for who has no lock yet. */
+static __attribute__((noinline)) bool sync_try(struct space *space, vaddr_t va, uint64_t pages)
+{
+        spin_lock(&space->lock);
+        bool done = sync_quickly(space, va, pages);
+        spin_unlock(&space->lock);
+        return done;
+}
+
+enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages, bool afresh)
+{
+        struct thread *self = current();
+        struct sync s;
+
+        if (!sync_allowed(space, va, pages))
+                return E_RANGE;
+        if (!space->guest)
+                return E_STATE;
+        s.tables = 0;
+        spin_lock(&self->drain_lock); /* who flushes waits until we are out of the tables */
+        if (afresh || !sync_try(space, va, pages)) {
+                sync_begin(&s, space);
+                sync_span(&s, va, va + (pages << PAGE_SHIFT) - 1);
+                sync_end(&s);
+        }
+        spin_unlock(&self->drain_lock);
+        return E_OK;
 }
 
 /* From head on, which was taken already: that is its claim. */
@@ -488,11 +501,8 @@ void sync_drain(struct thread *t)
                 bool done = false;
 
                 COUNT_N(sync, tail - head);
-                if (LIKELY(space && tail - head == 1)) {
-                        spin_lock(&space->lock);
-                        done = sync_quickly(space, READ_ONCE(e->va), claim >> 32);
-                        spin_unlock(&space->lock);
-                }
+                if (LIKELY(space && tail - head == 1))
+                        done = sync_try(space, READ_ONCE(e->va), claim >> 32);
                 if (!done)
                         drain_elements(t, head, tail, claim);
                 __atomic_store_n(&block->sync_head, tail, __ATOMIC_RELEASE);
@@ -589,7 +599,7 @@ struct result SYS4(space_sync, slot, va, pages, root)
                 space->guest = root;
                 sync_forget(space->task);
         }
-        return ERROR(sync_range(space, va, pages));
+        return ERROR(sync_range(space, va, pages, true));
 }
 
 struct result SYS1(space_check, slot)

@@ -238,13 +238,13 @@ static bool fault_solved(struct thread *t, uint64_t esr, uint64_t far)
 
         if ((ec != 0x20 && ec != 0x24) || status < 4 || status > 15 || !space || !space->guest)
                 return false; /* only translation, access flag and permission faults */
-        if (t->block->sync_head != t->block->sync_tail)
+        bool queued = t->block->sync_head != t->block->sync_tail;
+        if (queued)
                 sync_drain(t);
-        if (!space_allows(space, far, access)) {
-                if (sync_range(space, far & ~(PAGE_SIZE - 1), 1) != E_OK ||
-                    !space_allows(space, far, access))
-                        return false;
-        }
+        if (!(queued && space_allows(space, far, access)) &&
+            (sync_range(space, far & ~(PAGE_SIZE - 1), 1, false) != E_OK ||
+             !space_allows(space, far, access)))
+                return false;
         t->block->faults++;
         return true;
 }

@@ -46,13 +46,10 @@ static inline void cpu_page_zero(void *page)
                 return;
         }
         uint64_t step = 4ul << (id & 15);
-        if (step > 1024)
-                step = 1024; /* twice the same is zero, too */
+        if (step > 256)
+                step = 256; /* twice the same is zero, too */
         while (at < end)
-                __asm__ volatile("dc zva, %0\n\tadd %0, %0, %1\n\t"
-                                 "dc zva, %0\n\tadd %0, %0, %1\n\t"
-                                 "dc zva, %0\n\tadd %0, %0, %1\n\t"
-                                 "dc zva, %0\n\tadd %0, %0, %1"
+                __asm__ volatile(".rept 16\n\tdc zva, %0\n\tadd %0, %0, %1\n\t.endr"
                                  : "+r"(at) : "r"(step) : "memory");
 }
 
