@@ -50,7 +50,7 @@ END
 mkdir -p "$root/usr/lib/modules"
 cat >"$root/etc/fstab" <<END
 /dev/vda / ext4 defaults,errors=remount-ro 0 1
-LABEL=modules /usr/lib/modules ext4 ro,nofail,x-systemd.device-timeout=30 0 0
+LABEL=modules /usr/lib/modules ext4 ro,nofail,x-systemd.device-timeout=120 0 0
 END
 cat >"$root/etc/systemd/network/ether.network" <<END
 [Match]

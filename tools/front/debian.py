@@ -10,7 +10,7 @@ from say import BUILD, Failure, say, short, step
 SIZE = "6G"  # a sparse file: takes what is in it
 PACKAGES = """
     systemd systemd-sysv dbus udev login passwd util-linux kmod procps less vim-tiny
-    iproute2 iputils-ping wget curl ca-certificates netcat-openbsd openssh-client
+    netbase iproute2 iputils-ping wget curl ca-certificates netcat-openbsd openssh-client
     e2fsprogs file man-db python3 libpython3.11-testsuite gcc libc6-dev make git sqlite3 gdb strace
     stress-ng
 """.split()
