@@ -4,9 +4,10 @@
 #
 # usage: selftests-build.sh LINUX_SOURCE OUT [PACKAGE...]
 #
-# From the same source package as Linux itself, with its own headers. PACKAGE is where a package
-# for arm64 with a library that some need (libcap-dev, libnuma-dev) is unpacked. A program that
-# does not build is named, and its test says so: no other depends on it.
+# From the same source package as Linux itself, with its own headers; a program's path in OUT/bin
+# is that of its source. PACKAGE is where a package for arm64 with a library that some need
+# (libcap-dev, libnuma-dev) is unpacked. A program that does not build is named, and its test says
+# so: no other depends on it.
 set -euo pipefail
 source=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -45,19 +46,41 @@ more() {
         mm/uffd-*) echo "$self/mm/uffd-common.c" ;;
         memfd/*) echo "$self/memfd/common.c" ;;
         rseq/*) echo "$self/rseq/rseq.c" ;;
-        cgroup/*) echo "$self/cgroup/cgroup_util.c" ;;
+        cgroup/*) echo "$self/cgroup/cgroup_util.c" ;;&
+        cgroup/test_freezer.c)
+                echo "$here/selftests/patience.c -Wl,--wrap=ptrace" \
+                        "-Wl,--wrap=cg_prepare_for_wait,--wrap=proc_read_text" ;;
         vDSO/*) echo "$self/vDSO/parse_vdso.c" ;;
         esac
 }
 
+# As their Makefile has it, or one above: without -O, some allocate memory only to have it.
+optimization() {
+        local at=$self/$1
+        while [ "$at" != "$self" ]; do
+                grep -shE 'CFLAGS.* -O[23]' "$at/Makefile" | grep -om 1 -e '-O[23]' && return
+                at=$(dirname "$at")
+        done
+        echo -O0
+}
+
 failed=0
+fresh() {
+        local program=$1 file
+        shift
+        for file; do
+                [ "$program" -nt "$file" ] || return
+        done
+}
+# A program has the name that it has there: one looks for itself in /proc.
 build() {
-        local program
-        program=$out/$(echo "$1" | sed 's,/,-,g; s,\.c$,,')
-        [ "$program" -nt "$self/$1" ] && [ "$program" -nt "$here/selftests-build.sh" ] && return
+        local program=$out/bin/${1%.c}
+        fresh "$program" "$self/$1" "$here/selftests-build.sh" "$here"/selftests/* && return
+        mkdir -p "$(dirname "$program")"
         # In its folder, for those that call temporary files after __FILE__.
         # shellcheck disable=SC2046
-        (cd "$self/$(dirname "$1")" && "${cross}gcc" -static -O2 -w -std=gnu99 -D_GNU_SOURCE= -DKHDR_INCLUDES -pthread \
+        (cd "$self/$(dirname "$1")" && "${cross}gcc" -static "$(optimization "$(dirname "$1")")" \
+                -w -std=gnu99 -D_GNU_SOURCE= -DKHDR_INCLUDES -pthread \
                 -isystem "$scratch/include" -I"$scratch" -I"$self" -I. \
                 -I"$self/futex/include" -I"$self/clone3" \
                 -idirafter "$source" -idirafter "$self/../../include" \
@@ -72,4 +95,4 @@ build() {
 while read -r file; do
         build "$file" || failed=$((failed + 1))
 done < <(sed -n 's/^check [a-z0-9_]* .*\<self \([^ ]*\).*/\1/p' "$here/selftests.sh" | sort -u)
-echo "selftests: $(find "$out" -maxdepth 1 -type f -perm -1 | wc -l) programs, $failed not built"
+echo "selftests: $(find "$out/bin" -type f -perm -1 | wc -l) programs, $failed not built"

@@ -121,11 +121,12 @@ def test_ramdisk(args):
     trees = [(os.path.join(ROOT, "test", "linux"), "test")]
     if args.selftests:
         linux_build = os.path.join(BUILD, "linux")
-        args.programs = os.path.join(linux_build, "selftests")
+        selftests = os.path.join(linux_build, "selftests")
+        args.programs = os.path.join(selftests, "bin")
         with BUILDING:
             libraries = [packages.unpacked(p, "arm64") for p in ("libcap-dev", "libnuma-dev")]
             subprocess.run([os.path.join(ROOT, "test", "linux", "selftests-build.sh"),
-                            os.path.join(linux_build, "source"), args.programs, *libraries],
+                            os.path.join(linux_build, "source"), selftests, *libraries],
                            check=True)
     if args.programs:
         trees.append((args.programs, "test/bin"))
@@ -161,11 +162,16 @@ def linux(args, results):
     name, kind = os.path.splitext(os.path.basename(args.names[0]))
     script = f"/test/bin/{name}" if kind == ".c" else f"/test/{name}{kind}"
     host = test_module(name).Host() if args.host else Nobody()
-    with host, Listener(args) as echo:
+    with host, Listener(args) as echo, tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        disks = []
+        if args.selftests:  # some want a file system that is on a disk
+            disks = [os.path.join(folder, "disk.img")]
+            subprocess.run(["mke2fs", "-q", "-t", "ext4", *disks, "64M"], check=True)
         append = f"panic=5 ouzel.test={script} {host.append}"
         if not args.board:  # its tree names the console
             append = "console=ttyAMA0 " + append
-        guest = Guest(make_machine(args, initrd=ramdisk, append=append, **host.machine), echo)
+        guest = Guest(make_machine(args, initrd=ramdisk, append=append,
+                                   **{"disks": disks, **host.machine}), echo)
         end = time.monotonic() + args.limit
         try:
             while not guest.finish(0.3) and time.monotonic() < end:
