@@ -2,11 +2,20 @@
 /*
  * trap_test.c -- a module for a test: `echo N >/sys/kernel/debug/ouzel/trap` makes Linux execute
  * the Nth of the instructions below, none of which it may. The writer must die of it, with an
- * oops that says where, and the system go on.
+ * oops that says where, and the system go on. After the last of them comes what ends Linux: it
+ * leaves its stack.
  */
 #include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
+
+static noinline unsigned long recurse(volatile unsigned long *from)
+{
+	volatile unsigned long here[64];
+
+	here[0] = *from + 1;
+	return here[0] ? recurse(here) + here[0] : 0;
+}
 
 static noinline void execute(unsigned int n)
 {
@@ -23,6 +32,7 @@ static noinline void execute(unsigned int n)
 	case 9: asm volatile("eret"); break;
 	case 10: asm volatile("hvc #0"); break;
 	case 11: asm volatile("smc #0"); break;
+	case 12: recurse(&(unsigned long){0}); break;
 	}
 }
 

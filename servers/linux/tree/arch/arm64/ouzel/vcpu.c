@@ -9,6 +9,7 @@
 
 #include <asm/cpu_ops.h>
 #include <asm/debug-monitors.h>
+#include <asm/exception.h>
 #include <asm/fixmap.h>
 #include <asm/ouzel.h>
 #include <asm/ptrace.h>
@@ -103,16 +104,16 @@ const struct cpu_operations ouzel_cpu_ops = {
 };
 
 /*
- * On the way to a program that is being stepped. With MDSCR_EL1.SS set and SPSR.SS clear
- * hardware takes the step exception before the next instruction: that is how a step over a
- * system call ends. The kernel knows no state but "step one" (SS set), so the trap is made
- * here, as single_step_handler() would.
+ * On the way to a program that is being stepped, all other work done: a uprobe's step ends there.
+ * With MDSCR_EL1.SS set and SPSR.SS clear hardware takes the step exception before the next
+ * instruction: that is how a step over a system call ends. The kernel knows no state but "step
+ * one" (SS set), so the trap is made here; true if it was.
  */
-void ouzel_step_done(struct pt_regs *regs)
+bool ouzel_step_done(struct pt_regs *regs)
 {
-	if (regs->pstate & DBG_SPSR_SS)
-		return;
-	arm64_force_sig_fault(SIGTRAP, TRAP_TRACE, instruction_pointer(regs),
-			      "User debug trap");
-	user_rewind_single_step(current);
+	if (!test_thread_flag(TIF_SINGLESTEP) || regs->pstate & DBG_SPSR_SS)
+		return false;
+	local_irq_enable();
+	do_el0_softstep(ESR_ELx_EC_SOFTSTP_LOW << ESR_ELx_EC_SHIFT, regs);
+	return true;
 }

@@ -128,6 +128,15 @@ static __always_inline unsigned long ouzel_irq_flags(void)
 	return flags;
 }
 
+/*
+ * LDRB or STRB of VB_MASKED, by x18: what natively is an MRS or MSR of DAIF. A kprobe can't step
+ * it elsewhere with interrupts masked, since that is what it reads or ends.
+ */
+static __always_inline bool ouzel_insn_is_daif(u32 insn)
+{
+	return (insn & ~((1U << 22) | 31)) == (0x39000000 | VB_MASKED << 10 | 18 << 5);
+}
+
 /* ---- start and end ---- */
 struct vcpu_block *ouzel_early_init(phys_addr_t fdt, phys_addr_t blocks, phys_addr_t image);
 
@@ -139,7 +148,8 @@ void ouzel_flush(struct mm_struct *mm, bool unlinked);
 void ouzel_icache_inval_all(void);
 int ouzel_space_new(struct mm_struct *mm);
 void ouzel_space_free(struct mm_struct *mm);
-void ouzel_step_done(struct pt_regs *regs);
+bool ouzel_step_done(struct pt_regs *regs);
+#define OUZEL_TIF_STEP	(IS_ENABLED(CONFIG_OUZEL) ? _TIF_SINGLESTEP : 0)
 
 #endif /* __ASSEMBLY__ */
 #endif
