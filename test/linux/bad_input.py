@@ -84,3 +84,10 @@ def test_a_server_that_faults_for_ever(lab):
 def test_a_server_that_is_privileged(lab):
     return lab.says(lab.image(linux=lab.server("privileged"), manifest=ONCE),
                     r"`linux` thread [0-9]+ died: (undefined|privileged) instruction", LIMIT, OFF)
+
+
+def test_a_stack_of_linux_that_overflows(lab):
+    # It is on its guard page then; what it says comes from another stack.
+    return lab.says(lab.image(manifest=ONCE), r"Insufficient stack space to handle exception",
+                    r"pc : recurse.*trap_test", r"kernel stack overflow", r"linux panicked", LIMIT,
+                    OFF, initrd=lab.ramdisk(), append="ouzel.test=/test/overflow.sh")

@@ -109,6 +109,25 @@ a_service_in_a_sandbox() {
                 sh -c '[ "$(id -u)" != 0 ] && ! touch /etc/x && ! ping -c 1 -W 1 10.0.2.2'
 }
 modules_are_on_their_disk() { modprobe dummy && lsmod | grep -q ^dummy && rmmod dummy; }
+security_modules_are_debians() {
+        expect "$(cat /sys/kernel/security/lsm)" capability,landlock,yama,apparmor &&
+                expect "$(cat /sys/module/apparmor/parameters/enabled)" Y
+}
+network_devices_of_all_kinds() {
+        local kind
+        for kind in wireguard bond bridge 'vxlan id 1 dstport 4789' ifb veth 'ipip local 10.0.2.15'
+        do
+                # shellcheck disable=SC2086 # some have options
+                ip link add t0 type $kind && ip link del t0 || { echo "$kind"; return 1; }
+        done
+}
+traffic_is_delayed() {
+        # 200 ms on the loopback: what a ping measures has to be that, there and back.
+        tc qdisc add dev lo root netem delay 200ms || return 1
+        out=$(ping -c 2 -W 10 127.0.0.1)
+        tc qdisc del dev lo root
+        said 'time=[4-9][0-9][0-9]'
+}
 swap_space() {
         dd if=/dev/zero of=/swap bs=1M count=64 2>/dev/null && chmod 600 /swap &&
                 mkswap /swap && swapon /swap &&
@@ -156,6 +175,9 @@ check processes_are_limited processes_are_limited
 check services_start_and_stop services_start_and_stop
 check a_service_in_a_sandbox a_service_in_a_sandbox
 check modules_are_on_their_disk modules_are_on_their_disk
+check security_modules_are_debians security_modules_are_debians
+check network_devices_of_all_kinds network_devices_of_all_kinds
+check traffic_is_delayed traffic_is_delayed
 check swap_space swap_space
 check tar_and_compression tar_and_compression
 check no_complaints no_complaints

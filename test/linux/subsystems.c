@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
  * subsystems.c -- parts of Linux that lean on what the port changed, worked by programs: CPU
- * hotplug under load, swap, io_uring and its kernel threads, BPF programs through the JIT.
+ * hotplug under load, swap, io_uring and its kernel threads, BPF programs through the JIT, probes
+ * and events, security modules and audit.
  *
  * A static arm64 program, run on Ouzel and on the native build alike.
  */
 #define _GNU_SOURCE
+#include <elf.h>
+#include <linux/audit.h>
 #include <linux/bpf.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/landlock.h>
+#include <linux/netlink.h>
+#include <linux/perf_event.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -556,6 +567,655 @@ TEST(a_bad_bpf_program_is_refused)
                                .insn_cnt = COUNT_OF(code), .license = (uintptr_t)"GPL"};
 
         EXPECT(bpf(BPF_PROG_LOAD, &load) == -1 && errno == EACCES);
+}
+
+/* ---- events and probes ------------------------------------------------------------------ */
+
+#define TRACING "/sys/kernel/tracing"
+
+/* Nothing is traced, and nothing was. */
+static void tracing_start(void)
+{
+        if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
+                fail("no tracefs (errno %d)", errno);
+        put(TRACING "/events/enable", "0");
+        close(open(TRACING "/kprobe_events", O_WRONLY | O_TRUNC));
+        close(open(TRACING "/uprobe_events", O_WRONLY | O_TRUNC));
+        close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+}
+
+/* What it says of events is written to a file, as a person would with echo. */
+static bool event_add(const char *file, const char *text)
+{
+        int fd = open(file, O_WRONLY | O_APPEND);
+
+        EXPECT(fd >= 0);
+        bool done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+        close(fd);
+        return done;
+}
+
+/* How many lines of a file have TEXT. */
+static unsigned lines_with(const char *path, const char *text)
+{
+        char line[512];
+        unsigned count = 0;
+        FILE *f = fopen(path, "r");
+
+        if (!f)
+                fail("no %s (errno %d)", path, errno);
+        while (fgets(line, sizeof(line), f))
+                count += strstr(line, text) != NULL;
+        fclose(f);
+        return count;
+}
+
+/* Hits of a probe, from kprobe_profile or uprobe_profile; 0 if there is none of this name. */
+static unsigned long hits(const char *profile, const char *name)
+{
+        char line[512], found[256];
+        unsigned long count = 0;
+        FILE *f = fopen(profile, "r");
+
+        if (!f)
+                fail("no %s (errno %d)", profile, errno);
+        while (fgets(line, sizeof(line), f)) {
+                const char *at = strstr(line, name);
+                if (at && sscanf(at, "%255s %lu", found, &count) == 2 && !strcmp(found, name)) {
+                        fclose(f);
+                        return count;
+                }
+        }
+        fclose(f);
+        return 0;
+}
+
+TEST(a_tracepoint_tells_of_a_fork)
+{
+        char text[64];
+
+        tracing_start();
+        put(TRACING "/events/sched/sched_process_fork/enable", "1");
+        pid_t pid = fork();
+        if (!pid)
+                _exit(0);
+        wait_for(pid);
+        put(TRACING "/events/sched/sched_process_fork/enable", "0");
+        snprintf(text, sizeof(text), "child_pid=%d", pid);
+        EXPECT(lines_with(TRACING "/trace", text) == 1);
+}
+
+TEST(system_calls_are_traced)
+{
+        pid_t group = getpgid(0);
+        char text[64];
+
+        tracing_start();
+        put(TRACING "/events/syscalls/sys_enter_getpgid/enable", "1");
+        put(TRACING "/events/syscalls/sys_exit_getpgid/enable", "1");
+        for (unsigned i = 0; i < 10; i++)
+                EXPECT(getpgid(0) == group);
+        put(TRACING "/events/enable", "0");
+        EXPECT(lines_with(TRACING "/trace", "sys_getpgid(pid: 0)") == 10);
+        snprintf(text, sizeof(text), "sys_getpgid -> 0x%x", (unsigned)group);
+        EXPECT(lines_with(TRACING "/trace", text) == 10);
+}
+
+TEST(a_kprobe_counts_calls_and_results)
+{
+        pid_t group = getpgid(0);
+        char text[64];
+
+        tracing_start();
+        EXPECT(event_add(TRACING "/kprobe_events", "p:test/call __arm64_sys_getpgid"));
+        EXPECT(event_add(TRACING "/kprobe_events", "r:test/back __arm64_sys_getpgid v=$retval"));
+        put(TRACING "/events/test/enable", "1");
+        for (unsigned i = 0; i < 1000; i++)
+                EXPECT(getpgid(0) == group);
+        put(TRACING "/events/test/enable", "0");
+        EXPECT(getpgid(0) == group);
+        EXPECT(hits(TRACING "/kprobe_profile", "call") == 1000);
+        EXPECT(hits(TRACING "/kprobe_profile", "back") == 1000);
+        snprintf(text, sizeof(text), "v=0x%x", (unsigned)group);
+        EXPECT(lines_with(TRACING "/trace", text) == 1000);
+        tracing_start();
+}
+
+/* Size of a kernel function, by the next symbol. */
+static unsigned long function_size(const char *name)
+{
+        char line[256], symbol[200];
+        unsigned long at, start = 0, next = ~0ul;
+
+        for (unsigned pass = 0; pass < 2; pass++) {
+                FILE *f = fopen("/proc/kallsyms", "r");
+                EXPECT(f);
+                while (fgets(line, sizeof(line), f)) {
+                        if (sscanf(line, "%lx %*c %199s", &at, symbol) != 2)
+                                continue;
+                        if (!pass && !strcmp(symbol, name))
+                                start = at;
+                        if (pass && at > start && at < next)
+                                next = at;
+                }
+                fclose(f);
+        }
+        if (!start)
+                fail("there is no %s in the kernel", name);
+        return next - start;
+}
+
+/* Two threads that wake each other through pipes, each on its CPU, with timers in between. */
+struct pair {
+        int in, out;
+        unsigned cpu;
+        struct work *work;
+};
+
+static void *wake_each_other(void *argument)
+{
+        struct pair *pair = argument;
+        char c = 0;
+
+        on_cpu(pair->cpu);
+        while (!pair->work->stop) {
+                EXPECT(write(pair->out, &c, 1) == 1 && read(pair->in, &c, 1) == 1);
+                if (++pair->work->rounds[pair->cpu] % 16 == 0)
+                        usleep(100);
+        }
+        EXPECT(write(pair->out, &c, 1) == 1);
+        return NULL;
+}
+
+/*
+ * A probe on each instruction of functions that mask interrupts, hold locks, and run in interrupts;
+ * worked on two CPUs. What can't be stepped elsewhere is refused, above all what masks interrupts:
+ * else they were not masked afterwards, or for ever.
+ */
+TEST(kprobes_on_each_instruction_of_a_hot_path)
+{
+        static const char *const functions[] = {"prepare_to_wait_event", "__wake_up_sync_key",
+                                                "hrtimer_interrupt", "hrtimer_start_range_ns"};
+        unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_CONF), accepted = 0, refused = 0;
+        struct work *work = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        pthread_t threads[2];
+        int a[2], b[2];
+        char text[100];
+
+        alarm(600);
+        tracing_start();
+        put(TRACING "/tracing_on", "0"); /* they are counted; what they say is not kept */
+        for (unsigned f = 0; f < COUNT_OF(functions); f++) {
+                unsigned long size = function_size(functions[f]);
+                for (unsigned long at = 0; at < size && at < 240; at += 4) {
+                        snprintf(text, sizeof(text), "p:hot/p%u_%lu %s+%lu", f, at, functions[f],
+                                 at);
+                        if (event_add(TRACING "/kprobe_events", text))
+                                accepted++;
+                        else
+                                refused++;
+                }
+        }
+        EXPECT(accepted > 100 && refused > 4);
+        EXPECT(pipe(a) == 0 && pipe(b) == 0);
+        struct pair pairs[2] = {{a[0], b[1], 0, work}, {b[0], a[1], cpus > 1, work}};
+        for (unsigned i = 0; i < 2; i++)
+                EXPECT(pthread_create(&threads[i], NULL, wake_each_other, &pairs[i]) == 0);
+        put(TRACING "/events/hot/enable", "1");
+        unsigned before = work->rounds[0];
+        for (unsigned n = 0; n < 600 && work->rounds[0] - before < 2000; n++)
+                usleep(50000);
+        EXPECT(work->rounds[0] - before >= 2000);
+        put(TRACING "/events/hot/enable", "0");
+        work->stop = true;
+        for (unsigned i = 0; i < 2; i++)
+                EXPECT(pthread_join(threads[i], NULL) == 0);
+        for (unsigned f = 0; f < COUNT_OF(functions); f++) {
+                unsigned long most = 0;
+                for (unsigned long at = 0; at < 64; at += 4) {
+                        snprintf(text, sizeof(text), "p%u_%lu", f, at);
+                        unsigned long here = hits(TRACING "/kprobe_profile", text);
+                        most = here > most ? here : most;
+                }
+                if (most < 100)
+                        fail("the probes of %s were hit %lu times", functions[f], most);
+        }
+        put(TRACING "/tracing_on", "1");
+        tracing_start();
+        for (unsigned cpu = 0; cpu < cpus; cpu++)
+                on_cpu(cpu);
+}
+
+/* Arithmetic, memory, a branch, a call: what a probe steps, and what it simulates. */
+static __attribute__((noinline)) unsigned long probed(unsigned long n, unsigned long *memory)
+{
+        unsigned long sum;
+
+        asm volatile("mov %0, xzr\n"
+                     "1: add %0, %0, %1\n"
+                     "str %0, [%2]\n"
+                     "ldr x9, [%2]\n"
+                     "adr x10, 2f\n"
+                     "cmp x9, %0\n"
+                     "b.ne 3f\n"
+                     "blr x10\n"
+                     "subs %1, %1, #1\n"
+                     "b.ne 1b\n"
+                     "b 3f\n"
+                     "2: fmov d0, %0\n"
+                     "fmov %0, d0\n"
+                     "ret\n"
+                     "3:"
+                     : "=&r" (sum), "+r" (n) : "r" (memory) : "x9", "x10", "x30", "v0", "cc",
+                       "memory");
+        return sum;
+}
+
+/* Where in the file of this program (not position-independent) an address is. */
+static unsigned long file_offset(void *address)
+{
+        const Elf64_Phdr *p = (void *)getauxval(AT_PHDR);
+        unsigned long at = (unsigned long)address;
+
+        for (unsigned long n = getauxval(AT_PHNUM); n; n--, p++)
+                if (p->p_type == PT_LOAD && at - p->p_vaddr < p->p_filesz)
+                        return at - p->p_vaddr + p->p_offset;
+        fail("%p is not in the file", address);
+}
+
+TEST(uprobes_on_each_instruction_of_a_function)
+{
+        unsigned long offset = file_offset((void *)probed), memory, most = 0;
+        unsigned accepted = 0;
+        char path[100] = "", text[200];
+
+        tracing_start();
+        EXPECT(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0);
+        for (unsigned at = 0; at < 16 * 4; at += 4) {
+                snprintf(text, sizeof(text), "p:test/u%u %s:0x%lx", at, path, offset + at);
+                accepted += event_add(TRACING "/uprobe_events", text);
+        }
+        snprintf(text, sizeof(text), "r:test/back %s:0x%lx v=$retval", path, offset);
+        EXPECT(event_add(TRACING "/uprobe_events", text));
+        EXPECT(accepted >= 12);
+        put(TRACING "/events/test/enable", "1");
+        for (unsigned i = 0; i < 5; i++)
+                EXPECT(probed(100, &memory) == 5050 && memory == 5050);
+        /* In a child, too, which has the probes in its copy of the memory. */
+        pid_t pid = fork();
+        if (!pid)
+                _exit(probed(100, &memory) != 5050);
+        wait_for(pid);
+        put(TRACING "/events/test/enable", "0");
+        EXPECT(probed(100, &memory) == 5050);
+        for (unsigned at = 0; at < 16 * 4; at += 4) {
+                snprintf(text, sizeof(text), "u%u", at);
+                unsigned long here = hits(TRACING "/uprobe_profile", text);
+                most = here > most ? here : most;
+        }
+        if (most != 600)
+                fail("the loop's probes were hit %lu times", most);
+        EXPECT(hits(TRACING "/uprobe_profile", "back") == 6);
+        EXPECT(lines_with(TRACING "/trace", "v=0x13ba") == 6);
+        tracing_start();
+}
+
+static int perf_open(uint32_t type, uint64_t config, struct perf_event_attr *more)
+{
+        struct perf_event_attr attr = {0};
+
+        if (more)
+                attr = *more;
+        attr.type = type;
+        attr.size = sizeof(attr);
+        attr.config = config;
+        return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static uint64_t perf_read(int fd)
+{
+        uint64_t count;
+
+        EXPECT(read(fd, &count, sizeof(count)) == sizeof(count));
+        return count;
+}
+
+TEST(perf_counts_what_software_does)
+{
+        int faults = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, NULL);
+        int clock = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, NULL);
+        int switches = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, NULL);
+
+        EXPECT(faults >= 0 && clock >= 0 && switches >= 0);
+        uint8_t *p = map(64 * PAGE, RW);
+        EXPECT(madvise(p, 64 * PAGE, MADV_NOHUGEPAGE) == 0);
+        uint64_t before = perf_read(faults), slept = perf_read(switches);
+        for (unsigned i = 0; i < 64; i++)
+                p[i * PAGE] = 1;
+        before = perf_read(faults) - before;
+        if (before < 64 || before > 66)
+                fail("64 pages: %lu faults", (unsigned long)before);
+        for (unsigned i = 0; i < 10; i++)
+                usleep(1000);
+        EXPECT(perf_read(switches) - slept >= 10);
+        before = perf_read(clock);
+        while (perf_read(clock) - before < 20000000)
+                ;
+}
+
+TEST(perf_counts_a_tracepoint)
+{
+        char text[32] = "";
+
+        tracing_start();
+        int fd = open(TRACING "/events/syscalls/sys_enter_getpgid/id", O_RDONLY);
+        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+        int event = perf_open(PERF_TYPE_TRACEPOINT, strtoul(text, NULL, 10), NULL);
+        EXPECT(event >= 0);
+        for (unsigned i = 0; i < 100; i++)
+                getpgid(0);
+        EXPECT(perf_read(event) == 100);
+}
+
+/* A sample each millisecond of this program's time, with where it was and who called. */
+TEST(perf_samples_by_the_clock)
+{
+        struct perf_event_attr attr = {.sample_period = 1000000, .exclude_kernel = 1,
+                                       .sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_CALLCHAIN};
+        int fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, &attr);
+        unsigned samples = 0;
+
+        EXPECT(fd >= 0);
+        uint8_t *ring = mmap(NULL, 65 * PAGE, RW, MAP_SHARED, fd, 0);
+        EXPECT(ring != MAP_FAILED);
+        struct perf_event_mmap_page *page = (void *)ring;
+        for (uint64_t start = perf_read(fd); perf_read(fd) - start < 300000000;)
+                probed(1000, &(unsigned long){0});
+        EXPECT(ioctl(fd, PERF_EVENT_IOC_DISABLE, 0) == 0);
+        uint64_t head = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
+        EXPECT(head < 64 * PAGE);
+        for (uint64_t at = 0; at < head;) {
+                struct perf_event_header *header = (void *)(ring + PAGE + at);
+                uint64_t *body = (uint64_t *)(header + 1);
+                EXPECT(header->size >= sizeof(*header));
+                if (header->type == PERF_RECORD_SAMPLE) {
+                        samples++;
+                        EXPECT(body[0] && body[0] < 1ull << 48); /* a program's address */
+                        EXPECT(body[1] >= 2 && body[1] < 128);   /* frames */
+                }
+                at += header->size;
+        }
+        if (samples < 20)
+                fail("%u samples in 300 ms", samples);
+}
+
+TEST(perf_has_no_hardware_events)
+{
+        struct perf_event_attr attr = {.bp_type = 2, .bp_addr = (uintptr_t)&attr, .bp_len = 4};
+
+        EXPECT(perf_open(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, NULL) == -1 &&
+               errno == ENOENT);
+        EXPECT(perf_open(PERF_TYPE_RAW, 0x11, NULL) == -1 && errno == ENOENT);
+        EXPECT(perf_open(PERF_TYPE_BREAKPOINT, 0, &attr) == -1 && errno == ENOENT);
+}
+
+TEST(ptrace_has_no_hardware_breakpoints)
+{
+        uint64_t state[33];
+        struct iovec io = {state, sizeof(state)};
+        int status;
+        pid_t pid = fork();
+
+        if (!pid) {
+                ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+                raise(SIGSTOP);
+                _exit(0);
+        }
+        EXPECT(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+        for (int set = NT_ARM_HW_BREAK; set <= NT_ARM_HW_WATCH; set++)
+                EXPECT(ptrace(PTRACE_GETREGSET, pid, set, &io) == -1 && errno == EINVAL);
+        EXPECT(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0);
+        wait_for(pid);
+}
+
+TEST(a_bpf_program_runs_on_a_kprobe)
+{
+        int all = map_make(BPF_MAP_TYPE_ARRAY);
+        /* Adds the first argument of the system call, which is in the registers of x0's. */
+        struct bpf_insn code[] = {
+                INSN(BPF_LDX | BPF_MEM | BPF_DW, 3, 1, 0, 0),
+                MOV(1, 10), INSN(BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, -16), MOV_IMM(2, 8),
+                CALL(BPF_FUNC_probe_read_kernel),
+                LOOK_UP(all),
+                INSN(BPF_LDX | BPF_MEM | BPF_DW, 1, 10, -16, 0),
+                INSN(BPF_STX | BPF_ATOMIC | BPF_DW, 0, 1, 0, BPF_ADD),
+                MOV_IMM(0, 0),
+                INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+        };
+        char log[4096] = "", text[32] = "";
+        union bpf_attr load = {.prog_type = BPF_PROG_TYPE_KPROBE, .insns = (uintptr_t)code,
+                               .insn_cnt = COUNT_OF(code), .license = (uintptr_t)"GPL",
+                               .log_buf = (uintptr_t)log, .log_size = sizeof(log),
+                               .log_level = 1};
+        int program = bpf(BPF_PROG_LOAD, &load);
+        uint64_t sum;
+
+        if (program < 0)
+                fail("not loaded (errno %d): %.150s", errno, log);
+        tracing_start();
+        EXPECT(event_add(TRACING "/kprobe_events", "p:test/bpf __arm64_sys_getpgid"));
+        int fd = open(TRACING "/events/test/bpf/id", O_RDONLY);
+        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+        int event = perf_open(PERF_TYPE_TRACEPOINT, strtoul(text, NULL, 10), NULL);
+        EXPECT(event >= 0 && ioctl(event, PERF_EVENT_IOC_SET_BPF, program) == 0);
+        for (int i = 1; i <= 100; i++)
+                getpgid(i + 1000000);
+        map_read(all, &sum);
+        if (sum != 100005050)
+                fail("it added up %lu", (unsigned long)sum);
+        close(event);
+        tracing_start();
+}
+
+/* ---- security modules, audit ------------------------------------------------------------- */
+
+static void read_text(const char *path, char *text, size_t size)
+{
+        int fd = open(path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+        if (n < 0)
+                fail("%s (errno %d)", path, errno);
+        text[n] = 0;
+        close(fd);
+}
+
+TEST(security_modules_are_debians)
+{
+        char text[200];
+
+        if (mount("securityfs", "/sys/kernel/security", "securityfs", 0, NULL) && errno != EBUSY)
+                fail("no securityfs (errno %d)", errno);
+        read_text("/sys/kernel/security/lsm", text, sizeof(text));
+        if (strcmp(text, "capability,landlock,yama,apparmor"))
+                fail("they are %s", text);
+        read_text("/proc/self/attr/apparmor/current", text, sizeof(text));
+        EXPECT(!strcmp(text, "unconfined\n"));
+}
+
+TEST(landlock_refuses)
+{
+        struct landlock_ruleset_attr rules = {
+                .handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                                     LANDLOCK_ACCESS_FS_MAKE_REG};
+        struct landlock_path_beneath_attr path = {.allowed_access = rules.handled_access_fs};
+        int set = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+
+        EXPECT(set >= 0);
+        mkdir("/tmp/allowed", 0755);
+        mkdir("/tmp/denied", 0755);
+        EXPECT(close(creat("/tmp/denied/file", 0644)) == 0);
+        path.parent_fd = open("/tmp/allowed", O_PATH | O_DIRECTORY);
+        EXPECT(path.parent_fd >= 0);
+        EXPECT(syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &path, 0) == 0);
+        EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        EXPECT(syscall(SYS_landlock_restrict_self, set, 0) == 0);
+        EXPECT(close(creat("/tmp/allowed/file", 0644)) == 0);
+        EXPECT(close(open("/tmp/allowed/file", O_RDWR)) == 0);
+        EXPECT(open("/tmp/denied/file", O_RDONLY) == -1 && errno == EACCES);
+        EXPECT(creat("/tmp/denied/other", 0644) == -1 && errno == EACCES);
+        /* A child can't get out of it. */
+        pid_t pid = fork();
+        if (!pid)
+                _exit(open("/tmp/denied/file", O_RDONLY) != -1 || errno != EACCES);
+        wait_for(pid);
+}
+
+/* Can a process of an ordinary user stop another one of the same user, a stranger? */
+static bool may_trace_a_stranger(bool allowed)
+{
+        int fds[2], status;
+        char c;
+
+        EXPECT(pipe(fds) == 0);
+        pid_t target = fork();
+        if (!target) {
+                EXPECT(setgid(1000) == 0 && setuid(1000) == 0);
+                EXPECT(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
+                if (allowed)
+                        EXPECT(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0) == 0);
+                EXPECT(write(fds[1], "", 1) == 1);
+                for (;;)
+                        pause();
+        }
+        EXPECT(read(fds[0], &c, 1) == 1);
+        pid_t tracer = fork();
+        if (!tracer) {
+                EXPECT(setgid(1000) == 0 && setuid(1000) == 0);
+                if (ptrace(PTRACE_SEIZE, target, NULL, NULL) == 0)
+                        _exit(0);
+                _exit(errno == EPERM ? 3 : 2);
+        }
+        EXPECT(waitpid(tracer, &status, 0) == tracer && WIFEXITED(status));
+        EXPECT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+        EXPECT(kill(target, SIGKILL) == 0 && waitpid(target, NULL, 0) == target);
+        return !WEXITSTATUS(status);
+}
+
+TEST(yama_keeps_strangers_from_tracing)
+{
+        char before[8];
+
+        read_text("/proc/sys/kernel/yama/ptrace_scope", before, sizeof(before));
+        put("/proc/sys/kernel/yama/ptrace_scope", "0");
+        EXPECT(may_trace_a_stranger(false));
+        put("/proc/sys/kernel/yama/ptrace_scope", "1");
+        EXPECT(!may_trace_a_stranger(false));
+        EXPECT(may_trace_a_stranger(true));
+        put("/proc/sys/kernel/yama/ptrace_scope", before);
+}
+
+struct message {
+        struct nlmsghdr header;
+        uint8_t body[8192];
+};
+
+static int netlink_open(int protocol, uint32_t groups)
+{
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+        struct sockaddr_nl name = {.nl_family = AF_NETLINK, .nl_groups = groups};
+        struct timeval limit = {.tv_sec = 20};
+
+        EXPECT(fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0);
+        EXPECT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0);
+        return fd;
+}
+
+static void netlink_send(int fd, uint16_t type, uint16_t flags, const void *body, size_t size)
+{
+        struct message m = {.header = {.nlmsg_len = (uint32_t)NLMSG_LENGTH(size),
+                                       .nlmsg_type = type, .nlmsg_flags = flags}};
+
+        memcpy(m.body, body, size);
+        EXPECT(send(fd, &m, m.header.nlmsg_len, 0) == (ssize_t)m.header.nlmsg_len);
+}
+
+/* The next message of this type (0: any) that has TEXT in it. */
+static void netlink_wait(int fd, uint16_t type, const char *text, struct message *m)
+{
+        for (;;) {
+                ssize_t n = recv(fd, m, sizeof(*m) - 1, 0);
+                EXPECT(n > 0);
+                ((char *)m)[n] = 0;
+                if (m->header.nlmsg_type == NLMSG_ERROR && *(int *)m->body)
+                        fail("refused: errno %d", -*(int *)m->body);
+                if ((!type || m->header.nlmsg_type == type) &&
+                    (!text || strstr((char *)m->body, text)))
+                        return;
+        }
+}
+
+/* With an acknowledgement. */
+static void audit_ask(int fd, uint16_t type, const void *body, size_t size)
+{
+        struct message m;
+
+        netlink_send(fd, type, NLM_F_REQUEST | NLM_F_ACK, body, size);
+        netlink_wait(fd, NLMSG_ERROR, NULL, &m);
+}
+
+TEST(audit_records_a_system_call)
+{
+        struct audit_status status = {.mask = AUDIT_STATUS_ENABLED | AUDIT_STATUS_PID,
+                                      .enabled = 1, .pid = (uint32_t)getpid()};
+        struct audit_rule_data rule = {.flags = AUDIT_FILTER_EXIT, .action = AUDIT_ALWAYS};
+        int fd = netlink_open(NETLINK_AUDIT, 0);
+        struct message m;
+
+        rule.mask[AUDIT_WORD(SYS_getpgid)] = AUDIT_BIT(SYS_getpgid);
+        audit_ask(fd, AUDIT_SET, &status, sizeof(status));
+        audit_ask(fd, AUDIT_ADD_RULE, &rule, sizeof(rule));
+        /* Tasks that were there before audit was ever enabled have no record to write. */
+        pid_t pid = fork();
+        if (!pid)
+                _exit(syscall(SYS_getpgid, 0x7abcde) != -1);
+        wait_for(pid);
+        netlink_wait(fd, AUDIT_SYSCALL, "a0=7abcde", &m);
+        EXPECT(strstr((char *)m.body, "arch=c00000b7 syscall=155 success=no exit=-3"));
+        audit_ask(fd, AUDIT_DEL_RULE, &rule, sizeof(rule));
+        status.enabled = status.pid = 0;
+        audit_ask(fd, AUDIT_SET, &status, sizeof(status));
+}
+
+TEST(process_events_are_told)
+{
+        int fd = netlink_open(NETLINK_CONNECTOR, CN_IDX_PROC);
+        struct {
+                struct cn_msg cn;
+                enum proc_cn_mcast_op op;
+        } __attribute__((packed)) listen = {
+                {.id = {CN_IDX_PROC, CN_VAL_PROC}, .len = sizeof(enum proc_cn_mcast_op)},
+                PROC_CN_MCAST_LISTEN};
+        unsigned seen = 0;
+
+        netlink_send(fd, NLMSG_DONE, 0, &listen, sizeof(listen));
+        pid_t pid = fork();
+        if (!pid)
+                _exit(7);
+        while (seen != 3) {
+                struct message m;
+                netlink_wait(fd, 0, NULL, &m);
+                struct proc_event *event = (void *)((struct cn_msg *)m.body)->data;
+                if (event->what == PROC_EVENT_FORK &&
+                    event->event_data.fork.child_pid == pid)
+                        seen |= 1;
+                if (event->what == PROC_EVENT_EXIT &&
+                    event->event_data.exit.process_pid == pid) {
+                        EXPECT(event->event_data.exit.exit_code == 7 << 8);
+                        seen |= 2;
+                }
+        }
+        EXPECT(waitpid(pid, NULL, 0) == pid);
 }
 
 int main(int argc, char **argv)

@@ -268,6 +268,13 @@ class Lab:
         with open(os.path.join(self.build, "bad-servers", name), "rb") as f:
             return f.read()
 
+    def ramdisk(self):
+        path = test_ramdisk(self.args)
+        with open(path, "rb") as f:
+            data = f.read()
+        os.remove(path)
+        return data
+
     def image(self, linux=None, manifest=None, flip=False, cut=1):
         """A boot image with this Linux and manifest, a wrong bit in it, or only part of it."""
         linux = self.file("linux", linux or self.linux())
