@@ -262,18 +262,19 @@ static void random_calls(uint64_t seed, unsigned n, uint64_t wanted)
         unsigned catch = endpoint_new(0), note = notification_new(cores - 1);
         unsigned endpoint = endpoint_new(cores / 2), victim = task_bare(40);
         struct worker *w[CALLERS];
+        unsigned task[CALLERS];
         uint32_t before[CALLERS] = {0};
         uint64_t done = 0, end = now() + 20 * hz, serial = 0;
 
         memset(&stress, 0, sizeof(stress));
         stress.pa = frames_new(FRAMES);
         worker_start(fault_catcher, catch, .prio = PRIO_WORKER + 5);
-        for (unsigned i = 0; i < n; i++) {
-                unsigned task = caller_task(note, endpoint, victim);
-                w[i] = worker_start(calls_at_random, (seed + i) * CALLERS + i, .task = task,
+        for (unsigned i = 0; i < n; i++) /* all, before the first may end the victim */
+                task[i] = caller_task(note, endpoint, victim);
+        for (unsigned i = 0; i < n; i++)
+                w[i] = worker_start(calls_at_random, (seed + i) * CALLERS + i, .task = task[i],
                                     .core = i % cores, .prio = 70, .fault_endpoint = catch,
                                     .buffer = stress.pa + i * 4096);
-        }
         while (done < wanted && now() < end && !failed()) {
                 sleep_us(500);
                 for (unsigned i = 0; i < n; i++) {
