@@ -26,6 +26,14 @@ one_huge_page() {
         echo "$old" >$huge_pages
         return $code
 }
+# They map fixed addresses, from 1 GiB up: where a static program's heap may be, at random.
+heap_behind_program() {
+        echo 1 >/proc/sys/kernel/randomize_va_space
+        "$@"
+        code=$?
+        echo 2 >/proc/sys/kernel/randomize_va_space
+        return $code
+}
 forty_thousands() {
         echo 40000 49999 >/proc/sys/net/ipv4/ip_local_port_range
         "$@"
@@ -113,16 +121,16 @@ check mm_mseal self mm/mseal_test.c
 check mm_on_fault_limit self mm/on-fault-limit.c
 check mm_thuge_gen self mm/thuge-gen.c
 check mm_transhuge_stress self mm/transhuge-stress.c -d 3
-check mm_uffd_register self mm/uffd-unit-tests.c -f register-ioctls
-check mm_uffd_zeropage self mm/uffd-unit-tests.c -f zeropage
-check mm_uffd_move self mm/uffd-unit-tests.c -f move
-check mm_uffd_minor self mm/uffd-unit-tests.c -f minor-collapse
-check mm_uffd_sigbus self mm/uffd-unit-tests.c -f sigbus
-check mm_uffd_events self mm/uffd-unit-tests.c -f events
-check mm_uffd_poison self mm/uffd-unit-tests.c -f poison
-check mm_uffd_stress_anon self mm/uffd-stress.c anon 8 4
-check mm_uffd_stress_shmem self mm/uffd-stress.c shmem 8 4
-check mm_uffd_stress_hugetlb self mm/uffd-stress.c hugetlb 32 4
+check mm_uffd_register heap_behind_program self mm/uffd-unit-tests.c -f register-ioctls
+check mm_uffd_zeropage heap_behind_program self mm/uffd-unit-tests.c -f zeropage
+check mm_uffd_move heap_behind_program self mm/uffd-unit-tests.c -f move
+check mm_uffd_minor heap_behind_program self mm/uffd-unit-tests.c -f minor-collapse
+check mm_uffd_sigbus heap_behind_program self mm/uffd-unit-tests.c -f sigbus
+check mm_uffd_events heap_behind_program self mm/uffd-unit-tests.c -f events
+check mm_uffd_poison heap_behind_program self mm/uffd-unit-tests.c -f poison
+check mm_uffd_stress_anon heap_behind_program self mm/uffd-stress.c anon 8 4
+check mm_uffd_stress_shmem heap_behind_program self mm/uffd-stress.c shmem 8 4
+check mm_uffd_stress_hugetlb heap_behind_program self mm/uffd-stress.c hugetlb 32 4
 check mm_va_high_addr_switch self mm/va_high_addr_switch.c
 check mm_droppable self mm/droppable.c
 check signal_altstack self sigaltstack/sas.c
