@@ -372,16 +372,27 @@ def both(args, results):
     found = [Results(), Results()]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         texts = list(pool.map(globals()[args.inside], sides, found))
+    compare(found, results)
+    return "\n\n######## native\n\n".join(texts)
+
+
+NO_RESULT = "no result"
+
+
+def compare(found, results):
+    """What did not run on either side is no result, equal or not."""
     ours, native = ({name: verdict(*said) for name, said in one.seen.items()} for one in found)
     for name in sorted(ours.keys() | native.keys()):
-        a, b = ours.get(name, "no result"), native.get(name, "no result")
+        a, b = ours.get(name, NO_RESULT), native.get(name, NO_RESULT)
         if a != "n/a" or a != b:
-            results.add(name, "ok" if a == b else "FAILED", f"{a} on Ouzel, {b} natively")
-    return "\n\n######## native\n\n".join(texts)
+            results.add(name, "ok" if a == b != NO_RESULT else "FAILED",
+                        f"{a} on Ouzel, {b} natively")
 
 
 def verdict(said, why):
     """ "ok", "FAILED" or "n/a", with the numbers of what a selftest did in detail."""
+    if why.startswith(("did not run", "no final line")):  # judge's
+        return NO_RESULT
     counts = re.search(r"[0-9]+ ok, [0-9]+ not ok, [0-9]+ skipped", why)
     return said + (f" ({counts.group()})" if counts and said != "n/a" else "")
 
@@ -484,4 +495,5 @@ def main():
     return 1 if results.failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
