@@ -18,22 +18,20 @@ mount -t cgroup2 none /sys/fs/cgroup
 modprobe tun
 huge_pages=/proc/sys/vm/nr_hugepages
 echo 160 >$huge_pages
-one_huge_page() {
-        old=$(cat $huge_pages)
-        echo 1 >$huge_pages
+# A setting in /proc has another value meanwhile.
+with_setting() {
+        setting=$1
+        old=$(cat "$setting")
+        echo "$2" >"$setting"
+        shift 2
         "$@"
         code=$?
-        echo "$old" >$huge_pages
+        echo "$old" >"$setting"
         return $code
 }
+one_huge_page() { with_setting $huge_pages 1 "$@"; }
 # They map fixed addresses, from 1 GiB up: where a static program's heap may be, at random.
-heap_behind_program() {
-        echo 1 >/proc/sys/kernel/randomize_va_space
-        "$@"
-        code=$?
-        echo 2 >/proc/sys/kernel/randomize_va_space
-        return $code
-}
+heap_behind_program() { with_setting /proc/sys/kernel/randomize_va_space 1 "$@"; }
 forty_thousands() {
         echo 40000 49999 >/proc/sys/net/ipv4/ip_local_port_range
         "$@"

@@ -54,6 +54,17 @@ static void put(const char *path, const char *text)
         close(fd);
 }
 
+static void read_text(const char *path, char *text, size_t size)
+{
+        int fd = open(path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+        if (n < 0)
+                fail("%s (errno %d)", path, errno);
+        text[n] = 0;
+        close(fd);
+}
+
 static uint64_t vm_event(const char *name)
 {
         char line[80];
@@ -630,6 +641,20 @@ static unsigned long hits(const char *profile, const char *name)
         return 0;
 }
 
+/* The most hits of a probe at one of a function's first 16 instructions, named PREFIX<offset>. */
+static unsigned long most_hits(const char *profile, const char *prefix)
+{
+        unsigned long most = 0;
+        char name[128];
+
+        for (unsigned at = 0; at < 16 * 4; at += 4) {
+                snprintf(name, sizeof(name), "%s%u", prefix, at);
+                unsigned long here = hits(profile, name);
+                most = here > most ? here : most;
+        }
+        return most;
+}
+
 TEST(a_tracepoint_tells_of_a_fork)
 {
         char text[64];
@@ -771,12 +796,8 @@ TEST(kprobes_on_each_instruction_of_a_hot_path)
         for (unsigned i = 0; i < 2; i++)
                 EXPECT(pthread_join(threads[i], NULL) == 0);
         for (unsigned f = 0; f < COUNT_OF(functions); f++) {
-                unsigned long most = 0;
-                for (unsigned long at = 0; at < 64; at += 4) {
-                        snprintf(text, sizeof(text), "p%u_%lu", f, at);
-                        unsigned long here = hits(TRACING "/kprobe_profile", text);
-                        most = here > most ? here : most;
-                }
+                snprintf(text, sizeof(text), "p%u_", f);
+                unsigned long most = most_hits(TRACING "/kprobe_profile", text);
                 if (most < 100)
                         fail("the probes of %s were hit %lu times", functions[f], most);
         }
@@ -825,7 +846,7 @@ static unsigned long file_offset(void *address)
 
 TEST(uprobes_on_each_instruction_of_a_function)
 {
-        unsigned long offset = file_offset((void *)probed), memory, most = 0;
+        unsigned long offset = file_offset((void *)probed), memory;
         unsigned accepted = 0;
         char path[100] = "", text[200];
 
@@ -848,11 +869,7 @@ TEST(uprobes_on_each_instruction_of_a_function)
         wait_for(pid);
         put(TRACING "/events/test/enable", "0");
         EXPECT(probed(100, &memory) == 5050);
-        for (unsigned at = 0; at < 16 * 4; at += 4) {
-                snprintf(text, sizeof(text), "u%u", at);
-                unsigned long here = hits(TRACING "/uprobe_profile", text);
-                most = here > most ? here : most;
-        }
+        unsigned long most = most_hits(TRACING "/uprobe_profile", "u");
         if (most != 600)
                 fail("the loop's probes were hit %lu times", most);
         EXPECT(hits(TRACING "/uprobe_profile", "back") == 6);
@@ -870,6 +887,18 @@ static int perf_open(uint32_t type, uint64_t config, struct perf_event_attr *mor
         attr.size = sizeof(attr);
         attr.config = config;
         return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* By the file that has its number. */
+static int perf_open_tracepoint(const char *id)
+{
+        char text[32];
+
+        read_text(id, text, sizeof(text));
+        EXPECT(text[0]);
+        int event = perf_open(PERF_TYPE_TRACEPOINT, strtoul(text, NULL, 10), NULL);
+        EXPECT(event >= 0);
+        return event;
 }
 
 static uint64_t perf_read(int fd)
@@ -905,13 +934,8 @@ TEST(perf_counts_what_software_does)
 
 TEST(perf_counts_a_tracepoint)
 {
-        char text[32] = "";
-
         tracing_start();
-        int fd = open(TRACING "/events/syscalls/sys_enter_getpgid/id", O_RDONLY);
-        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-        int event = perf_open(PERF_TYPE_TRACEPOINT, strtoul(text, NULL, 10), NULL);
-        EXPECT(event >= 0);
+        int event = perf_open_tracepoint(TRACING "/events/syscalls/sys_enter_getpgid/id");
         for (unsigned i = 0; i < 100; i++)
                 getpgid(0);
         EXPECT(perf_read(event) == 100);
@@ -992,7 +1016,7 @@ TEST(a_bpf_program_runs_on_a_kprobe)
                 MOV_IMM(0, 0),
                 INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
         };
-        char log[4096] = "", text[32] = "";
+        char log[4096] = "";
         union bpf_attr load = {.prog_type = BPF_PROG_TYPE_KPROBE, .insns = (uintptr_t)code,
                                .insn_cnt = COUNT_OF(code), .license = (uintptr_t)"GPL",
                                .log_buf = (uintptr_t)log, .log_size = sizeof(log),
@@ -1004,10 +1028,8 @@ TEST(a_bpf_program_runs_on_a_kprobe)
                 fail("not loaded (errno %d): %.150s", errno, log);
         tracing_start();
         EXPECT(event_add(TRACING "/kprobe_events", "p:test/bpf __arm64_sys_getpgid"));
-        int fd = open(TRACING "/events/test/bpf/id", O_RDONLY);
-        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-        int event = perf_open(PERF_TYPE_TRACEPOINT, strtoul(text, NULL, 10), NULL);
-        EXPECT(event >= 0 && ioctl(event, PERF_EVENT_IOC_SET_BPF, program) == 0);
+        int event = perf_open_tracepoint(TRACING "/events/test/bpf/id");
+        EXPECT(ioctl(event, PERF_EVENT_IOC_SET_BPF, program) == 0);
         for (int i = 1; i <= 100; i++)
                 getpgid(i + 1000000);
         map_read(all, &sum);
@@ -1018,17 +1040,6 @@ TEST(a_bpf_program_runs_on_a_kprobe)
 }
 
 /* ---- security modules, audit ------------------------------------------------------------- */
-
-static void read_text(const char *path, char *text, size_t size)
-{
-        int fd = open(path, O_RDONLY);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-        if (n < 0)
-                fail("%s (errno %d)", path, errno);
-        text[n] = 0;
-        close(fd);
-}
 
 TEST(security_modules_are_debians)
 {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The Raspberry Pis: device trees, boot images, QEMU's machines for them."""
+import contextlib
 import os
 import re
 import subprocess
@@ -47,17 +48,23 @@ def source():
     return top
 
 
+@contextlib.contextmanager
+def replacing(path):
+    """A name to write to, which becomes path at the end: another run may read that meanwhile."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    new = f"{path}.{os.getpid()}"
+    yield new
+    os.replace(new, path)
+
+
 def changed(path, data):
     """Write data unless it is there already, so that nothing is rebuilt for nothing."""
     if os.path.exists(path):
         with open(path, "rb") as f:
             if f.read() == data:
                 return path
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    new = f"{path}.{os.getpid()}"  # another run may read it at this moment
-    with open(new, "wb") as f:
+    with replacing(path) as new, open(new, "wb") as f:
         f.write(data)
-    os.replace(new, path)
     return path
 
 
@@ -91,9 +98,8 @@ def tree(board, mini_uart=False):
     if mini_uart:
         return base
     merged = os.path.join(FOLDER, board.qemu_tree + "-disable-bt.dtb")
-    scratch = f"{merged}.{os.getpid()}"
-    pipe(["fdtoverlay", "-i", base, "-o", scratch, compile_tree("disable-bt", True)], b"")
-    os.replace(scratch, merged)
+    with replacing(merged) as new:
+        pipe(["fdtoverlay", "-i", base, "-o", new, compile_tree("disable-bt", True)], b"")
     return merged
 
 

@@ -61,11 +61,9 @@ def script():
     """boot.cmd, packed for U-Boot."""
     source = os.path.join(ROOT, "board", "card", "boot.cmd")
     packed = os.path.join(boards.FOLDER, "boot.scr")
-    new = f"{packed}.{os.getpid()}"  # another run may read it at this moment
-    os.makedirs(boards.FOLDER, exist_ok=True)
-    run(["mkimage", "-A", "arm64", "-O", "linux", "-T", "script", "-C", "none", "-n", "Ouzel",
-         "-d", source, new])
-    os.replace(new, packed)
+    with boards.replacing(packed) as new:
+        run(["mkimage", "-A", "arm64", "-O", "linux", "-T", "script", "-C", "none", "-n", "Ouzel",
+             "-d", source, new])
     return packed
 
 
