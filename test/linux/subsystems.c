@@ -496,6 +496,20 @@ static int map_make(enum bpf_map_type type)
         return fd;
 }
 
+/* The program's descriptor; what the verifier says of one that it refuses is the failure's text. */
+static int program_load(unsigned type, const struct bpf_insn *code, unsigned count)
+{
+        char log[4096] = "";
+        union bpf_attr load = {.prog_type = type, .insns = (uintptr_t)code, .insn_cnt = count,
+                               .license = (uintptr_t)"GPL", .log_buf = (uintptr_t)log,
+                               .log_size = sizeof(log), .log_level = 1};
+        int program = bpf(BPF_PROG_LOAD, &load);
+
+        if (program < 0)
+                fail("not loaded (errno %d): %.150s", errno, log);
+        return program;
+}
+
 static void map_read(int map, uint64_t *values)
 {
         uint32_t key = 0;
@@ -525,15 +539,7 @@ TEST(a_bpf_program_counts_per_cpu)
                 INSN(BPF_ALU64 | BPF_ADD | BPF_K, 0, 0, 0, 1),
                 INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
         };
-        char log[4096] = "";
-        union bpf_attr load = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (uintptr_t)code,
-                               .insn_cnt = COUNT_OF(code), .license = (uintptr_t)"GPL",
-                               .log_buf = (uintptr_t)log, .log_size = sizeof(log),
-                               .log_level = 1};
-        int program = bpf(BPF_PROG_LOAD, &load);
-
-        if (program < 0)
-                fail("not loaded (errno %d): %.150s", errno, log);
+        int program = program_load(BPF_PROG_TYPE_SOCKET_FILTER, code, COUNT_OF(code));
         struct bpf_prog_info info = {0};
         union bpf_attr ask = {.info = {.bpf_fd = (uint32_t)program, .info_len = sizeof(info),
                                        .info = (uintptr_t)&info}};
@@ -1016,16 +1022,9 @@ TEST(a_bpf_program_runs_on_a_kprobe)
                 MOV_IMM(0, 0),
                 INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
         };
-        char log[4096] = "";
-        union bpf_attr load = {.prog_type = BPF_PROG_TYPE_KPROBE, .insns = (uintptr_t)code,
-                               .insn_cnt = COUNT_OF(code), .license = (uintptr_t)"GPL",
-                               .log_buf = (uintptr_t)log, .log_size = sizeof(log),
-                               .log_level = 1};
-        int program = bpf(BPF_PROG_LOAD, &load);
+        int program = program_load(BPF_PROG_TYPE_KPROBE, code, COUNT_OF(code));
         uint64_t sum;
 
-        if (program < 0)
-                fail("not loaded (errno %d): %.150s", errno, log);
         tracing_start();
         EXPECT(event_add(TRACING "/kprobe_events", "p:test/bpf __arm64_sys_getpgid"));
         int event = perf_open_tracepoint(TRACING "/events/test/bpf/id");
