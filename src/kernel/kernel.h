@@ -11,7 +11,7 @@
  *     lock and read without one: whoever removes something calls quiesce() before freeing,
  *     so a system call on another core can finish with what it looked up.
  *   - Page tables are guarded by their space's lock, which is never held over quiesce().
- * Lock order: big lock, space lock, then the leaf locks (pool, asid, console).
+ * Lock order: big lock, drain lock, space lock, then the leaf locks (pool, asid, console).
  */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -92,7 +92,7 @@ struct memory_piece { paddr_t start; uint64_t size; };
 
 /*
  * What a walk to a last-level table found: ours, and, as long as the server unlinked none of
- * its own since (task->flushes is the same), that. In a process space only.
+ * its own and lost no memory since (task->flushes is the same), that. In a process space only.
  */
 struct walk {
         vaddr_t last; /* the last address that the tables serve; 0 = this is none */
@@ -110,6 +110,7 @@ struct space {
         paddr_t root;  /* our table */
         paddr_t guest; /* the server's table, 0 = none */
         struct task *task; /* whose regions its mappings must lie in */
+        uint64_t slot; /* of the first capability to it, which lives as long; own: none */
         uint32_t asid, asid_generation; /* asid: server mode; asid + 1: user mode */
         struct table_list tables; /* pages below the root */
         struct walk walks[WALKS]; /* by the lowest bits of va >> 21; lock held */
@@ -129,7 +130,7 @@ struct task {
         struct object *owned; /* all objects charged to it */
         struct thread *vcpus[MAX_CPUS];
         unsigned vcpus_end; /* from here on there was never one */
-        uint64_t flushes; /* by vCPUs that had unlinked tables; atomic */
+        uint64_t flushes; /* by vCPUs that had unlinked tables, and losses of memory; atomic */
         uint64_t quota, used; /* pages; used includes what was given to child tasks */
         bool dying;
 };
@@ -220,7 +221,7 @@ struct cpu {
         unsigned id;
         bool online, stepping;
         struct thread *fp_owner;
-        uint64_t counters[COUNT_MAX];
+        uint64_t counters[COUNT_MAX], n_added; /* n_added: sync elements that took one DSB */
         struct inbox_item *inbox;
         struct timer *timers;
         uint64_t timer_programmed;
@@ -349,6 +350,7 @@ bool space_phys(struct space *space, vaddr_t va, paddr_t *pa);
 enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages, bool afresh);
 void sync_drain(struct thread *vcpu);
 void sync_drain_task(struct task *task);
+void sync_forget(struct task *task); /* what was found of its tables and memory */
 uint64_t sync_check(struct space *space, vaddr_t *where);
 void asid_init(void);
 /* Gives it ASIDs and a ttbr1. A process's may be gone on return: see forget_here. */

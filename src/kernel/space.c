@@ -37,6 +37,7 @@ struct space *space_new(struct task *owner, bool own, enum ouzel_error *error)
         object_init(&space->object, CAP_SPACE, owner);
         space->own = own;
         space->task = owner;
+        space->slot = UINT64_MAX;
         space->root = virt_to_phys(root);
         if (own)
                 root[LEVEL_INDEX(KERNEL_SLOT_VA, 0)] = kernel_l0_entry;
@@ -470,6 +471,7 @@ struct result SYS2(space_create, slot, guest)
                 space = space_new(self, false, &error);
         if (!error) {
                 space->guest = guest;
+                space->slot = slot;
                 cap_install(cap, &space->object, CAP_SPACE, RIGHT_ALL, 0);
         }
         big_unlock();

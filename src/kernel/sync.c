@@ -345,8 +345,8 @@ static bool sync_allowed(struct space *space, vaddr_t va, uint64_t pages)
                va_allowed(va, pages << PAGE_SHIFT, space->own);
 }
 
-/* What was found of the server's tables before is not used by a drain that begins after this. */
-static void sync_forget(struct task *task)
+/* What was found before is not used by a drain that begins after this. */
+void sync_forget(struct task *task)
 {
         __atomic_fetch_add(&task->flushes, 1, __ATOMIC_ACQ_REL);
 }
@@ -372,58 +372,86 @@ static inline uint64_t element_take(struct vcpu_sync *e)
 
 /*
  * What most elements are: pages of a process in ordinary memory, below tables that were found
- * lately (so their addresses are allowed), of which at most one was there and is changed.
- * False: there was more, and sync_span must do all.
+ * lately (so their addresses are allowed). Whether the tables are those for all of them.
  */
-static inline bool sync_quickly(struct space *space, vaddr_t va, uint64_t pages)
+static inline bool walk_suits(const struct space *space, const struct walk *walk, vaddr_t va,
+                              uint64_t pages)
 {
-        const struct walk *walk = walk_of(space, va);
-        const struct memory_piece piece[2] = {space->known[0], space->known[1]};
-        const struct task *task = space->task;
-        unsigned index = LEVEL_INDEX(va, 3);
-        uint64_t changed = pages; /* none */
-        bool added = false;
+        vaddr_t end = va + (pages << PAGE_SHIFT); /* pages: 32 bits */
 
-        if (UNLIKELY(!walk_serves(walk, va) || walk->flushes != READ_ONCE(task->flushes) ||
-                     space->known_version != READ_ONCE(task->regions.version) ||
-                     (va & (PAGE_SIZE - 1)) || pages - 1 > 511 - index))
-                return false;
-        pte_t *shadow = walk->table + index;
-        const pte_t *guest = walk->guest + index;
-        uint64_t i = 0;
+        return LIKELY(pages && walk_serves(walk, va) && walk_serves(walk, end - 1) &&
+                      !(va & (PAGE_SIZE - 1)) &&
+                      walk->flushes == READ_ONCE(space->task->flushes));
+}
+
+/*
+ * Pages where none was and ordinary ones or none are. Returns how many are left: from the first
+ * that is another. Their entries in both tables lie equally far apart.
+ */
+static inline uint64_t pages_add(const struct space *space, const struct walk *walk, vaddr_t va,
+                                 uint64_t pages)
+{
+        const uint64_t apart = (uint64_t)walk->table - (uint64_t)walk->guest;
+        const pte_t *guest = walk->guest + LEVEL_INDEX(va, 3), *end = guest + pages;
+
+        do {
+                pte_t entry = READ_ONCE(*guest), *shadow = (pte_t *)((uint64_t)guest + apart);
+                if (UNLIKELY(*shadow & PTE_VALID))
+                        break;
+                if (LIKELY(plain(entry, space->known)))
+                        WRITE_ONCE(*shadow, plain_leaf(entry));
+                else if (entry & PTE_VALID)
+                        break;
+        } while (++guest < end);
+        return (uint64_t)(end - guest);
+}
+
+/*
+ * Pages from i on, of which at most one that was there is changed. False: there was more, and
+ * sync_span must do all. Either way, what was done is in force.
+ */
+static __attribute__((noinline)) bool pages_change(const struct space *space,
+                                                   const struct walk *walk, vaddr_t va,
+                                                   uint64_t i, uint64_t pages)
+{
+        const struct memory_piece piece[2] = {space->known[0], space->known[1]};
+        const pte_t *guest = walk->guest + LEVEL_INDEX(va, 3);
+        pte_t *shadow = walk->table + LEVEL_INDEX(va, 3);
+        bool changed = false, added = i; /* by pages_add */
+
         do {
                 pte_t entry = READ_ONCE(guest[i]), old = shadow[i], leaf = 0;
-                if (LIKELY(plain(entry, piece))) {
+                if (LIKELY(plain(entry, piece)))
                         leaf = plain_leaf(entry);
-                        if (LIKELY(!(old & PTE_VALID))) {
-                                WRITE_ONCE(shadow[i], leaf);
-                                added = true;
-                                continue;
-                        }
-                        if (old == leaf)
-                                continue;
-                } else if (UNLIKELY(entry & PTE_VALID)) {
+                else if (UNLIKELY(entry & PTE_VALID))
                         break;
-                } else if (!(old & PTE_VALID)) {
+                if (old == leaf)
+                        continue;
+                if (!(old & PTE_VALID)) {
+                        WRITE_ONCE(shadow[i], leaf);
+                        added = true;
                         continue;
                 }
-                if (changed != pages || (leaf && ((old ^ leaf) & ~PTE_MUTABLE)))
-                        break; /* one after the other, or break before make */
-                WRITE_ONCE(shadow[i], leaf);
-                changed = i;
+                if (changed)
+                        break; /* sync_span has them invalidated together */
+                changed = true;
+                bool other = leaf && ((old ^ leaf) & ~PTE_MUTABLE); /* a page copied on write */
+                WRITE_ONCE(shadow[i], other ? 0 : leaf); /* break ... */
+                tlb_flush_page(va + (i << PAGE_SHIFT)); /* (what was added is seen, too) */
+                WRITE_ONCE(shadow[i], leaf); /* ... before make */
+                added = other;
         } while (++i < pages);
-        if (changed != pages)
-                tlb_flush_page(va + (changed << PAGE_SHIFT)); /* and what was added is seen */
-        else if (added)
+        if (added)
                 tlb_added();
         return i == pages;
 }
 
-/* The same, for who has no lock yet. */
 static __attribute__((noinline)) bool sync_try(struct space *space, vaddr_t va, uint64_t pages)
 {
+        const struct walk *walk = walk_of(space, va);
+
         spin_lock(&space->lock);
-        bool done = sync_quickly(space, va, pages);
+        bool done = walk_suits(space, walk, va, pages) && pages_change(space, walk, va, 0, pages);
         spin_unlock(&space->lock);
         return done;
 }
@@ -477,36 +505,111 @@ static __attribute__((noinline)) void drain_elements(struct thread *t, uint32_t 
         }
         if (s.space)
                 sync_end(&s);
+        __atomic_store_n(&block->sync_head, tail, __ATOMIC_RELEASE);
+        spin_unlock(&t->drain_lock);
+}
+
+/* The last element, taken already, of any space. */
+static __attribute__((noinline)) void drain_last(struct thread *t, uint32_t tail, uint64_t claim,
+                                                 vaddr_t va)
+{
+        struct space *space = element_space(t->task, (uint32_t)claim);
+
+        COUNT(sync);
+        if (space && sync_try(space, va, claim >> 32)) {
+                __atomic_store_n(&t->block->sync_head, tail, __ATOMIC_RELEASE);
+                spin_unlock(&t->drain_lock);
+        } else {
+                drain_elements(t, tail - 1, tail, claim);
+        }
+}
+
+/* After pages_add, which left some; more than all: its tables are not known. The space's lock is
+ * held. */
+static __attribute__((noinline)) void drain_more(struct thread *t, uint64_t claim,
+                                                 struct space *space, vaddr_t va, uint64_t left)
+{
+        uint32_t tail = READ_ONCE(t->block->sync_head);
+        uint64_t pages = claim >> 32;
+        bool done = left <= pages &&
+                    pages_change(space, walk_of(space, va), va, pages - left, pages);
+
+        COUNT(sync);
+        spin_unlock(&space->lock);
+        if (done)
+                spin_unlock(&t->drain_lock);
+        else
+                drain_elements(t, tail - 1, tail, claim);
+}
+
+/* All of any vCPU's. */
+static __attribute__((noinline)) void drain_ring(struct thread *t)
+{
+        struct vcpu_block *block = t->block;
+
+        spin_lock(&t->drain_lock);
+        uint32_t head = block->sync_head;
+        uint32_t tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE), n = tail - head;
+        if (UNLIKELY(n > SYNC_RING)) { /* not what the protocol allows; bounded all the same */
+                n = SYNC_RING;
+                head = tail - n;
+        }
+        if (!n) {
+                spin_unlock(&t->drain_lock);
+                return;
+        }
+        struct vcpu_sync *e = &block->ring[head % SYNC_RING];
+        uint64_t claim = element_take(e);
+        if (n == 1) {
+                drain_last(t, tail, claim, READ_ONCE(e->va));
+        } else {
+                COUNT_N(sync, n);
+                drain_elements(t, head, tail, claim);
+        }
 }
 
 /*
- * Apply what a vCPU queued. Any core may: the server's only write is the tail, and the
- * drain lock makes one core at a time the reader. On return all that was queued when we
- * looked is in force on every core.
+ * Apply what this core's vCPU queued. Others may do it, too (drain_ring): the server's only
+ * write is the tail, and the drain lock makes one core at a time the reader. On return all that
+ * was queued when we looked is in force on every core.
+ *
+ * One element of new pages of its process is what a page fault leaves. All else is apart, so
+ * that nothing of this needs a stack frame.
  */
 void sync_drain(struct thread *t)
 {
         struct vcpu_block *block = t->block;
-        uint32_t head, tail;
 
-        spin_lock(&t->drain_lock);
-        head = block->sync_head;
-        tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);
-        if (UNLIKELY(tail - head > SYNC_RING))
-                head = tail - SYNC_RING; /* not what the protocol allows; bounded all the same */
-        if (head != tail) {
-                struct vcpu_sync *e = &block->ring[head % SYNC_RING];
-                uint64_t claim = element_take(e);
-                struct space *space = element_space(t->task, (uint32_t)claim);
-                bool done = false;
-
-                COUNT_N(sync, tail - head);
-                if (LIKELY(space && tail - head == 1))
-                        done = sync_try(space, READ_ONCE(e->va), claim >> 32);
-                if (!done)
-                        drain_elements(t, head, tail, claim);
-                __atomic_store_n(&block->sync_head, tail, __ATOMIC_RELEASE);
+        uint32_t head = block->sync_head;
+        uint32_t tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE);
+        /* Another core may be at it: then the claim is gone already, or drain_ring waits. */
+        if (UNLIKELY(tail - head != 1 || !spin_try(&t->drain_lock))) {
+                drain_ring(t);
+                return;
         }
+        struct vcpu_sync *e = block->ring;
+        e += head % SYNC_RING;
+        uint64_t claim = element_take(e), pages = claim >> 32, left = UINT64_MAX;
+        /* It stays until we serve calls of other cores: forget_here(). */
+        struct space *space = t->process;
+        vaddr_t va = READ_ONCE(e->va);
+
+        /* Early: this vCPU runs again, and uses the element again, when all is done. */
+        __atomic_store_n(&block->sync_head, tail, __ATOMIC_RELEASE);
+        if (UNLIKELY(!space || space->slot != (uint32_t)claim || !spin_try(&space->lock))) {
+                drain_last(t, tail, claim, va);
+                return;
+        }
+        const struct walk *walk = walk_of(space, va);
+        if (walk_suits(space, walk, va, pages))
+                left = pages_add(space, walk, va, pages);
+        if (UNLIKELY(left)) {
+                drain_more(t, claim, space, va, left);
+                return;
+        }
+        cpu_table_barrier(); /* as tlb_added() */
+        this_cpu()->n_added++;
+        spin_unlock(&space->lock);
         spin_unlock(&t->drain_lock);
 }
 
@@ -518,7 +621,7 @@ void sync_drain_task(struct task *task)
                 if (!t)
                         continue;
                 if (t->block->sync_head != __atomic_load_n(&t->block->sync_tail, __ATOMIC_ACQUIRE))
-                        sync_drain(t);
+                        drain_ring(t);
                 else { /* somebody may be in the middle of applying what was there */
                         spin_lock(&t->drain_lock);
                         spin_unlock(&t->drain_lock);

@@ -73,6 +73,9 @@ static void regions_settle(void)
                                         again |= region_trim(&tasks[t]->regions, f,
                                                              &tasks[f]->regions);
         } while (again);
+        for (unsigned t = 0; t < MAX_TASKS; t++)
+                if (tasks[t])
+                        sync_forget(tasks[t]);
         quiesce(); /* nobody is still mapping by the old regions */
         for (unsigned t = 0; t < MAX_TASKS; t++) {
                 struct task *task = tasks[t];

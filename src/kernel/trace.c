@@ -77,7 +77,7 @@ static uint64_t counter(const struct cpu *cpu, unsigned which)
 {
         uint64_t n = cpu->counters[which];
 
-        switch (which) { /* what the assembly paths count, each with one counter */
+        switch (which) { /* what the shortest paths count, each with one counter */
         case COUNT_entries:
                 return n + cpu->n_entry + cpu->n_fast + cpu->n_ventry + cpu->n_vreturn;
         case COUNT_returns: /* every entry has one, but for those that end in idle */
@@ -86,6 +86,9 @@ static uint64_t counter(const struct cpu *cpu, unsigned which)
                 return n + cpu->n_ttbr + cpu->n_ventry + cpu->n_vreturn;
         case COUNT_ipc_fast:
                 return n + cpu->n_fast;
+        case COUNT_sync:
+        case COUNT_dsb:
+                return n + cpu->n_added;
         }
         return n;
 }

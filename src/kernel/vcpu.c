@@ -330,6 +330,8 @@ struct result SYS1(vcpu_set_space, slot)
                 space = CONTAINER(cap->object, struct space, object);
                 if (space->own)
                         return ERROR(E_CAP);
+                if (space->task != self->task)
+                        return ERROR(E_RIGHTS); /* a server's programs run in its own spaces */
         }
         if (space == self->process)
                 return ERROR(E_OK);

@@ -238,6 +238,7 @@ extern const char vcpu_vectors[]; /* vcpu_asm.S */
 static struct vcpu_block *block;
 static struct worker *ring_worker;
 static uint32_t step;
+static bool is_process; /* the space is the vCPU's own process */
 
 static void ring_add(uint64_t va, uint32_t space, uint32_t pages)
 {
@@ -313,6 +314,23 @@ static void ring_main(uint64_t pa)
 
 TEST(vcpu_sync_drains_the_ring) { ring_run(ring_main, frames_new(1)); }
 
+/* What a test of changes begins with. */
+static void ring_begin(void)
+{
+        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
+        block->deadline = UINT64_MAX;
+        EXPECT_OK(CALL(vcpu_set_space, is_process ? t.space : 0));
+}
+
+/* Both as a process that the vCPU has, and as another. */
+static void ring_run_twice(void (*main)(uint64_t), uint64_t pa)
+{
+        is_process = false;
+        ring_run(main, pa);
+        is_process = true;
+        ring_run(main, pa);
+}
+
 /* One element, applied; the rest as it was. */
 static void ring_sync(uint64_t va, uint32_t pages)
 {
@@ -323,8 +341,7 @@ static void ring_sync(uint64_t va, uint32_t pages)
 
 static void changes_main(uint64_t pa)
 {
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
-        block->deadline = UINT64_MAX;
+        ring_begin();
         for (unsigned i = 0; i < 3; i++) { /* new ones, from the second on in a known table */
                 t.leaf[i] = (pa + 4096 * i) | PAGE | NORMAL;
                 ring_sync(VA + 4096 * i, 1);
@@ -352,6 +369,9 @@ static void changes_main(uint64_t pa)
         ring_sync(VA + 4 * 4096, 1);
         EXPECT_E(mapped(VA + 4 * 4096).error, E_AGAIN);
         t.leaf[0] = t.leaf[1] = t.leaf[2] = 0;
+        ring_add(VA + 4096, t.space, 0); /* of no page */
+        EXPECT_OK(CALL(vcpu_sync, 0));
+        EXPECT_OK(mapped(VA + 4096).error);
         ring_sync(VA, 16);
         for (unsigned i = 0; i < 16; i++)
                 EXPECT_E(mapped(VA + 4096 * i).error, E_AGAIN);
@@ -362,15 +382,14 @@ static void changes_main(uint64_t pa)
         __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
 }
 
-TEST(vcpu_sync_of_changes) { ring_run(changes_main, frames_new(4)); }
+TEST(vcpu_sync_of_changes) { ring_run_twice(changes_main, frames_new(4)); }
 
 /* The kernel may remember the table that it saw; who unlinks it says so, and then it does not. */
 static void unlinks_main(uint64_t pa)
 {
         uint64_t other = pa + 4096, other_root = pa + 2 * 4096;
 
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
-        block->deadline = UINT64_MAX;
+        ring_begin();
         for (unsigned i = 0; i < 2; i++) {
                 t.leaf[i] = pa | PAGE | NORMAL;
                 ring_sync(VA + 4096 * i, 1);
@@ -396,7 +415,64 @@ static void unlinks_main(uint64_t pa)
         __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
 }
 
-TEST(vcpu_flush_forgets_unlinked_tables) { ring_run(unlinks_main, frames_new(3)); }
+TEST(vcpu_flush_forgets_unlinked_tables) { ring_run_twice(unlinks_main, frames_new(3)); }
+
+/* A server of its own task, to which another grants memory, and takes some of it away. */
+#define BLOCK_VA 0xffff000090000000ul
+#define SLOT_OTHERS 201
+
+static void loses_main(uint64_t pa)
+{
+        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, BLOCK_VA, vcpu_vectors));
+        block = (struct vcpu_block *)BLOCK_VA;
+        block->deadline = UINT64_MAX;
+        EXPECT_E(CALL(vcpu_set_space, SLOT_OTHERS), E_RIGHTS); /* another task's */
+        t.space = 200;
+        EXPECT_OK(CALL(space_create, t.space, t.root));
+        EXPECT_OK(CALL(vcpu_set_space, t.space));
+        for (unsigned i = 0; i < 2; i++) { /* the second in a known table, of known memory */
+                ring_sync(VA + 4096 * i, 1);
+                EXPECT_EQ(mapped(VA + 4096 * i).v1, pa + 4096 * i);
+        }
+        __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
+        wait_until(&step, 2);
+        EXPECT_E(mapped(VA + 4096).error, E_AGAIN); /* it went with the memory */
+        for (unsigned i = 1; i <= 4; i++) /* first what is lost: what is known must not count */
+                ring_sync(VA + 4096 * (i % 4), 1);
+        EXPECT_EQ(mapped(VA).v1, pa);
+        EXPECT_E(mapped(VA + 4096).error, E_AGAIN);
+        EXPECT_E(mapped(VA + 2 * 4096).error, E_AGAIN);
+        EXPECT_EQ(mapped(VA + 3 * 4096).v1, pa + 3 * 4096);
+        EXPECT_OK(CALL(vcpu_set_space, 0));
+        EXPECT_OK(CALL(cap_delete, t.space));
+        __atomic_store_n(&step, 3, __ATOMIC_RELEASE);
+}
+
+TEST(vcpu_sync_after_a_loss_of_memory)
+{
+        uint64_t pa = frames_new(4), block_frame = frames_new(1);
+        unsigned task = task_new(40);
+
+        table_make();
+        const uint64_t tables[] = {t.root, t.l1, t.l2, t.l3};
+        for (unsigned i = 0; i < 4; i++) {
+                t.leaf[i] = (pa + 4096 * i) | PAGE | NORMAL;
+                EXPECT_OK(CALL(region_grant, task, tables[i], 4096, ACCESS_READ));
+        }
+        EXPECT_OK(CALL(region_grant, task, pa, 4 * 4096, ACCESS_ALL | REGION_WX));
+        EXPECT_OK(CALL(region_grant, task, block_frame, 4096, RW));
+        EXPECT_OK(CALL(space_update, task + 1, BLOCK_VA, block_frame, RW, 1));
+        EXPECT_OK(CALL(cap_copy, task, SLOT_OTHERS, t.space, RIGHT_ALL));
+        step = 0;
+        ring_worker = worker_make(loses_main, pa, .task = task, .buffer = block_frame);
+        worker_restart(ring_worker);
+        wait_until(&step, 1);
+        EXPECT_OK(CALL(region_revoke, task, pa + 4096, 2 * 4096));
+        __atomic_store_n(&step, 2, __ATOMIC_RELEASE);
+        wait_until(&step, 3);
+        worker_join(ring_worker);
+        EXPECT_EQ(step, 3);
+}
 
 /* A flush on one core applies what another core's vCPU has queued and not drained. */
 static void queues(uint64_t pa)
