@@ -58,8 +58,9 @@ static __always_inline bool merge(struct vcpu_sync *e, u32 space, unsigned long 
 static __always_inline void add(struct vcpu_block *block, u32 tail, struct mm_struct *mm,
 				u32 space, unsigned long addr, unsigned long pages)
 {
-	struct vcpu_sync *e = &block->ring[tail % SYNC_RING];
+	struct vcpu_sync *e = block->ring;
 
+	e += tail % SYNC_RING;
 	WRITE_ONCE(mm->context.last, e);
 	e->va = addr;
 	WRITE_ONCE(e->claim, (u64)pages << 32 | space);
@@ -67,42 +68,50 @@ static __always_inline void add(struct vcpu_block *block, u32 tail, struct mm_st
 	WRITE_ONCE(block->sync, 1);
 }
 
-/* What needs a call; apart, so that the rest needs no stack frame. */
-static noinline notrace void sync_call(struct mm_struct *mm, u32 space, unsigned long addr,
-				       unsigned long pages)
+/* The ring is full. Apart, so that the rest needs no stack frame. */
+static noinline notrace void add_to_full(struct mm_struct *mm, u32 space, unsigned long addr,
+					 unsigned long pages)
 {
-	if (in_interrupt()) {
-		OUZEL(space_sync, space, addr, pages, 0);
-		return;
-	}
 	OUZEL(vcpu_sync);
 	add(ouzel_block(), ouzel_block()->sync_tail, mm, space, addr, pages);
 }
 
-/*
- * What shadow_sync() found not covered; it has preemption disabled. Elements of a process are
- * added with its page table locked; an interrupt that has something to add (none is known to)
- * must not find us half-way, so it asks at once.
- */
-void notrace ouzel_sync(struct mm_struct *mm, unsigned long addr, unsigned long pages)
+/* A new element. Not to be interrupted by one that adds another. */
+void notrace ouzel_sync(struct mm_struct *mm, u32 space, unsigned long addr, unsigned long pages)
 {
 	struct vcpu_block *block = ouzel_block();
-	struct vcpu_sync *last = READ_ONCE(mm->context.last);
-	u32 space = READ_ONCE(mm->context.space), tail = block->sync_tail;
-	bool ours = ((unsigned long)last ^ (unsigned long)block) < VB_SIZE;
+	u32 tail = block->sync_tail;
 
-	if (!space || !pages)
-		return;
-	if (unlikely(in_interrupt()))
-		sync_call(mm, space, addr, pages);
-	else if (ours && merge(last, space, addr, pages))
-		;
-	else if (likely(tail - READ_ONCE(block->sync_head) < SYNC_RING))
+	if (likely(tail - READ_ONCE(block->sync_head) < SYNC_RING))
 		add(block, tail, mm, space, addr, pages);
 	else
-		sync_call(mm, space, addr, pages);
+		add_to_full(mm, space, addr, pages);
 }
 EXPORT_SYMBOL_GPL(ouzel_sync);
+
+/* mm's last one is extended, if it is this CPU's. */
+void notrace ouzel_sync_more(struct mm_struct *mm, u32 space, unsigned long addr,
+			     unsigned long pages)
+{
+	struct vcpu_sync *last = READ_ONCE(mm->context.last);
+	bool ours = ((unsigned long)last ^ (unsigned long)ouzel_block()) < VB_SIZE;
+
+	if (!ours || !merge(last, space, addr, pages))
+		ouzel_sync(mm, space, addr, pages);
+}
+EXPORT_SYMBOL_GPL(ouzel_sync_more);
+
+/* Of the kernel's own mappings. An interrupt may find the ring half changed: it asks at once. */
+void arch_sync_kernel_mappings(unsigned long start, unsigned long end)
+{
+	unsigned long addr = start & PAGE_MASK, pages = (PAGE_ALIGN(end) - addr) >> PAGE_SHIFT;
+
+	if (in_interrupt())
+		OUZEL(space_sync, SLOT_SPACE, addr, pages, 0);
+	else
+		ouzel_sync(&init_mm, SLOT_SPACE, addr, pages);
+}
+EXPORT_SYMBOL_GPL(arch_sync_kernel_mappings);
 
 /*
  * All that was queued anywhere is in force, and no stale translation left, on return; if tables
@@ -125,6 +134,8 @@ void ouzel_flush(struct mm_struct *mm, bool unlinked)
 EXPORT_SYMBOL_GPL(ouzel_flush);
 
 /* ---- spaces ---- */
+
+static struct vcpu_sync no_element;	/* where an mm's last change went, at first */
 
 static DEFINE_RAW_SPINLOCK(slots_lock);
 static u16 slots_free[SLOT_COUNT - SERVER_SLOT_DYNAMIC];
@@ -165,7 +176,7 @@ int ouzel_space_new(struct mm_struct *mm)
 	enum ouzel_error error = slot ? OUZEL(space_create, slot, virt_to_phys(mm->pgd)) : E_LIMIT;
 
 	mm->context.space = mm->context.slot = 0;
-	mm->context.last = NULL;
+	mm->context.last = &no_element;
 	if (error) {
 		pr_warn_ratelimited("ouzel: no space for a process: %s\n",
 				    ouzel_error_text(error));

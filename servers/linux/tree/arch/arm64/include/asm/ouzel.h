@@ -143,7 +143,9 @@ struct vcpu_block *ouzel_early_init(phys_addr_t fdt, phys_addr_t blocks, phys_ad
 /* ---- shadow sync: mmu.c ---- */
 struct mm_struct;
 struct pt_regs;
-void ouzel_sync(struct mm_struct *mm, unsigned long addr, unsigned long pages);
+void ouzel_sync(struct mm_struct *mm, u32 space, unsigned long addr, unsigned long pages);
+void ouzel_sync_more(struct mm_struct *mm, u32 space, unsigned long addr, unsigned long pages);
+void arch_sync_kernel_mappings(unsigned long start, unsigned long end);
 void ouzel_flush(struct mm_struct *mm, bool unlinked);
 void ouzel_icache_inval_all(void);
 int ouzel_space_new(struct mm_struct *mm);

@@ -6,9 +6,9 @@
  * (shadow_sync() in pgtable.h) queue every change of a user entry; a flush makes the kernel
  * drain the queues of all CPUs, invalidate the hardware's TLBs, and only then return.
  *
- * Two kinds of change come without a hook, because no hook knows their address: those of
- * kernel mappings, and page-table pages that mremap() moves as a whole. Their flushes name
- * the range, so it is queued here.
+ * Page-table pages that mremap() moves as a whole come without a hook: their flush names the range,
+ * so it is queued here. Changes of kernel mappings are queued by arch_sync_kernel_mappings(), or by
+ * a flush; what is new and was not queued, the first access finds.
  */
 #ifndef __ASM_OUZEL_TLBFLUSH_H
 #define __ASM_OUZEL_TLBFLUSH_H
@@ -31,6 +31,9 @@ static inline bool system_supports_tlb_range(void);
  * mm's last change went to: then it is enough that nobody has taken it, since with a full
  * barrier on either side who takes it afterwards sees the entry that we wrote. It must be of
  * this CPU's ring, which is drained before a program runs here.
+ *
+ * An mm's entries are changed by tasks, never by an interrupt, and tasks are not preempted
+ * (Kconfig): so nobody else adds to the ring meanwhile.
  */
 static __always_inline void shadow_sync(struct mm_struct *mm, unsigned long addr,
 					unsigned long pages)
@@ -38,21 +41,43 @@ static __always_inline void shadow_sync(struct mm_struct *mm, unsigned long addr
 	u32 space = READ_ONCE(mm->context.space);
 	struct vcpu_sync *last = READ_ONCE(mm->context.last);
 
-	if (!space)
+	if (!space)	/* init_mm's, too: see arch_sync_kernel_mappings() */
 		return;
-	preempt_disable();
 	smp_mb();
 	if (likely(((unsigned long)last ^ (unsigned long)ouzel_block()) < VB_SIZE)) {
 		u64 claim = READ_ONCE(last->claim);	/* 0 if taken: that is no space's */
 		unsigned long start = (addr - last->va) >> PAGE_SHIFT;	/* huge if below */
 
-		if ((u32)claim == space && start < claim >> 32 &&
-		    (pages == 1 || start + pages <= claim >> 32))
-			goto out;
+		if ((u32)claim == space) {
+			if (start + pages > claim >> 32)
+				ouzel_sync_more(mm, space, addr, pages);
+			return;
+		}
 	}
-	ouzel_sync(mm, addr, pages);
-out:
-	preempt_enable();
+	ouzel_sync(mm, space, addr, pages);
+}
+
+/*
+ * The same for entries that are new, where a clearing hook was called if anything was there. To
+ * leave one out is never wrong: its first access finds it. So it need not be known for certain
+ * that the last element will be drained here, nor that it is still mm's.
+ */
+static __always_inline void shadow_add(struct mm_struct *mm, unsigned long addr,
+				       unsigned long pages)
+{
+	u32 space = READ_ONCE(mm->context.space);
+	struct vcpu_sync *last = READ_ONCE(mm->context.last);
+	u64 claim;
+
+	if (!space)
+		return;
+	claim = READ_ONCE(last->claim);
+	if (((addr - last->va) >> PAGE_SHIFT) + pages <= claim >> 32)
+		return;
+	if (claim)
+		ouzel_sync_more(mm, space, addr, pages);
+	else
+		ouzel_sync(mm, space, addr, pages);
 }
 
 static inline void local_flush_tlb_all(void)
@@ -139,15 +164,19 @@ static inline void flush_tlb_range(struct vm_area_struct *vma, unsigned long sta
 
 static inline void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 {
-	start &= PAGE_MASK;
-	shadow_sync(&init_mm, start, (ALIGN(end, PAGE_SIZE) - start) >> PAGE_SHIFT);
+	/*
+	 * A fixmap's entry is queued here. More at once are what vmalloc() and set_memory_*() have
+	 * queued when they changed it, and the range may be half the address space.
+	 */
+	if (end - start <= PMD_SIZE)
+		arch_sync_kernel_mappings(start, end);
 	ouzel_flush(NULL, false);
 }
 
 /* A table below kaddr's entry of some level goes away: at most 1 GiB was mapped by it. */
 static inline void __flush_tlb_kernel_pgtable(unsigned long kaddr)
 {
-	shadow_sync(&init_mm, kaddr & PMD_MASK, PMD_SIZE >> PAGE_SHIFT);
+	arch_sync_kernel_mappings(kaddr & PMD_MASK, (kaddr & PMD_MASK) + PMD_SIZE);
 	ouzel_flush(NULL, true);
 }
 
