@@ -17,7 +17,7 @@
  *                        old `masked`; ESR's class is the "current EL" one
  * vcpu_return (svc #0). By spsr.M: EL0t returns to user mode: pc = elr, SP = sp, x18 = x18,
  * and SP of server mode is kept for the next entry; EL1h stays in server mode: pc = elr,
- * masked = spsr.I, SP and x18 stay as they are. Of spsr only NZCV, SS, BTYPE, SSBS, DIT are
+ * masked = spsr.I, SP and x18 stay as they are. Of spsr only NZCV and SS are
  * taken. The sync ring is drained and what is pending and not masked is delivered first.
  *
  * vcpu_poll and vcpu_wait change no register but x0: they are part of unmasking and idling.
@@ -78,7 +78,7 @@ struct vcpu_sync {
         };
 };
 /*
- * The kernel may remember where it found a last-level table. Who unlinks one calls vcpu_flush(1)
+ * The kernel may remember where it found a last-level table. Who unlinks one calls vcpu_flush
  * before the page becomes something else, as TLBs demand it for what they remember.
  */
 struct vcpu_block {
@@ -140,5 +140,9 @@ struct vcpu_block {
  * u64 magic, abi, entry offset, file (a whole file has at least so many bytes), n, then
  * n (<= 8) of { u64 start, end, rights (ACCESS_*) }
  */
+
+/* vcpu_flush also: forgets where the server's tables were, since some were unlinked ... */
+#define FLUSH_UNLINKED       1
+#define FLUSH_INSTRUCTIONS   2 /* ... and empties the instruction caches of all cores */
 
 #endif

@@ -30,6 +30,7 @@ static void take(struct space *space, uint32_t pair)
         space->asid = pair * 2;
         space->asid_generation = generation;
         space->ttbr1 = (space->own ? space->root : kernel_l0_pa) | (uint64_t)space->asid << 48;
+        cpu_table_barrier(); /* who changes an entry that we walk from now on, sees the ASID */
 }
 
 static bool try_take(struct space *space)

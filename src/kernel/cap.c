@@ -36,7 +36,8 @@ void cap_install(struct cap *cap, struct object *object, unsigned type, unsigned
 {
         cap->object = object;
         cap->badge = badge;
-        cap->serial = next_serial++;
+        cap->serial = next_serial;
+        next_serial += 2; /* odd: never 0, whenever it comes round */
         cap->parent_serial = 0;
         object->caps++;
         /* This makes it valid: last, for lookups on other cores. */

@@ -47,11 +47,11 @@ static void wait_for_answer(struct thread *caller, struct thread *server)
         caller->partner = server;
         caller->waits_on = NULL;
         caller->state = STATE_calling;
-        caller->custody = server->cpu;
         if (caller->cpu != server->cpu)
                 thread_slow(caller, SLOW_REMOTE, 0);
         if (caller == current())
                 this_cpu()->resched = 1;
+        custody_give(caller, server->cpu);
 }
 
 static void senders_add(struct endpoint *ep, struct thread *t)
@@ -165,9 +165,9 @@ static void submit(struct thread *t, struct endpoint *ep, enum ouzel_syscall op)
         }
         t->waits_on = ep;
         t->state = STATE_remote;
-        t->custody = ep->cpu;
         t->in_inbox = true;
         t->item.run = operate_remote;
+        custody_give(t, ep->cpu);
         this_cpu()->resched = 1;
         inbox_push(ep->cpu, &t->item);
 }

@@ -12,10 +12,12 @@ static struct irq *lines[MAX_LINES];
 
 static void irq_forward(struct irq *irq)
 {
+        struct thread *vcpu = READ_ONCE(irq->vcpu); /* vcpu_end may take it away */
+
         if (irq->masked)
                 irq->held = true;
-        else if (irq->vcpu)
-                vcpu_signal_irq(irq->vcpu, irq->bit);
+        else if (vcpu)
+                vcpu_signal_irq(vcpu, irq->bit);
         else if (irq->notification)
                 notification_signal(irq->notification, 1ul << irq->bit);
 }

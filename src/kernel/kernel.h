@@ -139,7 +139,9 @@ struct thread {
         struct trapframe regs; /* while not running */
         uint64_t tpidr;
         struct vcpu_block *block;
-        uint64_t block_va, server_sp, vector, ttbr1_server, ttbr1_user;
+        uint64_t block_va, server_sp;
+        uint64_t nested; /* exceptions from server mode since the last vcpu_return */
+        uint64_t vector, ttbr1_server, ttbr1_user;
         struct cpu *cpu;
         struct space *space;
         struct cap **caps;
@@ -174,7 +176,6 @@ struct thread {
         uint64_t ipi_in, irq_in;
         struct inbox_item signal_item;
         uint32_t signal_queued;
-        unsigned nested;       /* exceptions from server mode since the last vcpu_return */
         struct spinlock drain_lock;
         struct irq *irqs[64];  /* vCPU: lines by index */
         __attribute__((aligned(16))) uint8_t fp[512];
@@ -273,6 +274,15 @@ static inline void cross_poll(void) /* serve a call for this core, if there is o
         if (UNLIKELY(READ_ONCE(cross_todo) & 1u << this_cpu()->id))
                 cross_serve();
 }
+/* To another core, last of all: whoever sees it may change the thread. */
+static inline void custody_give(struct thread *t, struct cpu *cpu)
+{
+        __atomic_store_n(&t->custody, cpu, __ATOMIC_RELEASE);
+}
+static inline bool custody_ours(const struct thread *t)
+{
+        return __atomic_load_n(&t->custody, __ATOMIC_ACQUIRE) == this_cpu();
+}
 void quiesce(void);    /* when it returns, no other core holds what was unlinked before */
 extern uint32_t quiesces; /* how many there were, and one; changed under the big lock */
 void inbox_push(struct cpu *cpu, struct inbox_item *item);
@@ -344,8 +354,8 @@ void spaces_revoke(void); /* drop all that regions no longer allow */
 enum ouzel_error space_map(struct space *space, vaddr_t va, paddr_t pa, uint32_t flags,
                            uint64_t count, uint64_t *done);
 pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level);
-bool space_allows(struct space *space, vaddr_t va, unsigned access);
-bool space_phys(struct space *space, vaddr_t va, paddr_t *pa);
+/* Whether EL0 may do this there, and what is there. */
+bool space_allows(struct space *space, vaddr_t va, unsigned access, paddr_t *pa);
 /* afresh: from the server's root, whatever is remembered of its tables. */
 enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages, bool afresh);
 void sync_drain(struct thread *vcpu);
@@ -422,6 +432,7 @@ LAYOUT(thread, tpidr, T_TPIDR);
 LAYOUT(thread, block, T_BLOCK);
 LAYOUT(thread, block_va, T_BLOCK_VA);
 LAYOUT(thread, server_sp, T_SERVER_SP);
+LAYOUT(thread, nested, T_SERVER_SP + 8);
 LAYOUT(thread, vector, T_VECTOR);
 LAYOUT(thread, ttbr1_server, T_TTBR1_SERVER);
 LAYOUT(thread, ttbr1_user, T_TTBR1_USER);

@@ -7,26 +7,27 @@
 #define T_TPIDR        0x110 /* EL0's TPIDR_EL0 while not running */
 #define T_BLOCK        0x118 /* vCPU block in the direct map; 0 = not a vCPU */
 #define T_BLOCK_VA     0x120 /* the block in the server's space: server mode's x18 ... */
-#define T_SERVER_SP    0x128 /* ... and its SP for the next entry from user mode (a pair) */
-#define T_VECTOR       0x130 /* the server's vector table + 0x400: synchronous, from user mode */
-#define T_TTBR1_SERVER 0x138 /* TTBR1 in server mode ... */
-#define T_TTBR1_USER   0x140 /* ... and in user mode */
-#define T_CPU          0x148 /* struct cpu that it runs on */
-#define T_SPACE        0x150
-#define T_CAPS         0x158 /* the task's capability directory */
-#define T_CALLER       0x160 /* who waits for our reply; T_STATE follows */
-#define T_STATE        0x168 /* u8, enum ouzel_state; the next 7 bytes are 0 for who may go fast */
-#define T_MODE         0x169 /* u8, MODE_* of the saved frame */
-#define T_STEPPING     0x16a /* u8: the vCPU's program is single-stepped */
-#define T_PARTNER      0x170 /* whose reply we wait for; a pair with T_STATE */
-#define T_NEXT         0x178 /* next in the queue that it is in ... */
-#define T_WAITS_ON     0x180 /* ... and the endpoint whose queue that is */
-#define T_RANK         0x188 /* s32: priority, or less than any if not for the fast path */
-#define T_PRIO         0x18c /* u32 */
-#define T_SLOW         0x190 /* u32: why it is not for the fast path: SLOW_*, 0 if it is */
+#define T_SERVER_SP    0x128 /* ... and its SP for the next entry from user mode (a pair); then
+                              * u64, nested exceptions: 0 from a vcpu_return on */
+#define T_VECTOR       0x138 /* the server's vector table + 0x400: synchronous, from user mode */
+#define T_TTBR1_SERVER 0x140 /* TTBR1 in server mode ... */
+#define T_TTBR1_USER   0x148 /* ... and in user mode */
+#define T_CPU          0x150 /* struct cpu that it runs on */
+#define T_SPACE        0x158
+#define T_CAPS         0x160 /* the task's capability directory */
+#define T_CALLER       0x168 /* who waits for our reply; T_STATE follows */
+#define T_STATE        0x170 /* u8, enum ouzel_state; the next 7 bytes are 0 for who may go fast */
+#define T_MODE         0x171 /* u8, MODE_* of the saved frame */
+#define T_STEPPING     0x172 /* u8: the vCPU's program is single-stepped */
+#define T_PARTNER      0x178 /* whose reply we wait for; a pair with T_STATE */
+#define T_NEXT         0x180 /* next in the queue that it is in ... */
+#define T_WAITS_ON     0x188 /* ... and the endpoint whose queue that is */
+#define T_RANK         0x190 /* s32: priority, or less than any if not for the fast path */
+#define T_PRIO         0x194 /* u32 */
+#define T_SLOW         0x198 /* u32: why it is not for the fast path: SLOW_*, 0 if it is */
 
-#define T_ID           0x19a /* u16 */
-#define T_FAULT_EP     0x1e0 /* endpoint and badge for its faults are a pair */
+#define T_ID           0x1a2 /* u16 */
+#define T_FAULT_EP     0x1e8 /* endpoint and badge for its faults are a pair */
 
 #define MODE_SERVER    0 /* native threads too */
 #define MODE_USER      1

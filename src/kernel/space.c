@@ -229,16 +229,11 @@ pte_t space_lookup(struct space *space, vaddr_t va, unsigned *level)
         return entry;
 }
 
-bool space_phys(struct space *space, vaddr_t va, paddr_t *pa)
+static paddr_t leaf_phys(pte_t entry, unsigned level, vaddr_t va)
 {
-        unsigned level;
-        pte_t entry = space_lookup(space, va, &level);
-
-        if (!entry)
-                return false;
         uint64_t offset = LEVEL_SIZE(level) - 1;
-        *pa = (entry & PTE_ADDRESS & ~offset) | (va & offset);
-        return true;
+
+        return (entry & PTE_ADDRESS & ~offset) | (va & offset);
 }
 
 static unsigned leaf_access(pte_t entry)
@@ -251,11 +246,15 @@ static unsigned leaf_access(pte_t entry)
         return access;
 }
 
-bool space_allows(struct space *space, vaddr_t va, unsigned access)
+bool space_allows(struct space *space, vaddr_t va, unsigned access, paddr_t *pa)
 {
         unsigned level;
 
-        return (access & ~leaf_access(space_lookup(space, va, &level))) == 0;
+        spin_lock(&space->lock); /* other cores change tables, and free them */
+        pte_t entry = space_lookup(space, va, &level);
+        spin_unlock(&space->lock);
+        *pa = leaf_phys(entry, level, va);
+        return (access & ~leaf_access(entry)) == 0;
 }
 
 pte_t leaf_make(paddr_t pa, unsigned level, unsigned access, unsigned attr)
@@ -438,6 +437,7 @@ void spaces_revoke(void)
         for (struct space *space = all_spaces; space; space = space->next) {
                 struct tlb_batch tlb = {.space = space};
                 spin_lock(&space->lock);
+                space->known[0].size = space->known[1].size = 0; /* the version may come round */
                 revoke_walk(space, table_at(space->root), 0, space->own ? TASK_VA_START : 0, &tlb);
                 tlb_finish(&tlb);
                 spin_unlock(&space->lock);
@@ -558,7 +558,6 @@ struct result SYS2(space_query, slot, va)
         struct space *space = space_at(slot, &error);
         unsigned level = 3;
         pte_t entry;
-        paddr_t pa = 0;
 
         if (!space)
                 return ERROR(error);
@@ -566,8 +565,6 @@ struct result SYS2(space_query, slot, va)
                 return ERROR(E_RANGE);
         spin_lock(&space->lock);
         entry = space_lookup(space, va, &level);
-        if (entry)
-                space_phys(space, va, &pa);
         spin_unlock(&space->lock);
         if (!entry)
                 return ERROR(E_AGAIN);
@@ -575,7 +572,7 @@ struct result SYS2(space_query, slot, va)
         current()->regs.x[2] = leaf_access(entry) | (uint64_t)(3 - level) << 8 |
                                (attr == ATTR_NC ? MAP_NONCACHED : 0) |
                                (attr >= ATTR_DEVICE_NGNRNE ? MAP_DEVICE : 0);
-        return RESULT(E_OK, pa);
+        return RESULT(E_OK, leaf_phys(entry, level, va));
 }
 
 struct result SYS1(space_clear, slot)

@@ -27,10 +27,10 @@ struct sync {
 };
 
 /*
- * What one call walks at most: 64 GiB in 4 KiB pages. A table that leads back to itself
- * describes 2^36 pages; interrupts, and perhaps other cores, wait meanwhile.
+ * What one call walks at most: 16 GiB in pages, or in blocks of 2 MiB. A table that leads back to
+ * itself describes 2^36 pages; interrupts, and perhaps other cores, wait meanwhile.
  */
-#define TABLES_MAX (1u << 15)
+#define TABLES_MAX (1u << 13)
 
 static inline void sync_begin(struct sync *s, struct space *space)
 {
@@ -548,7 +548,7 @@ static __attribute__((noinline)) void drain_ring(struct thread *t)
         struct vcpu_block *block = t->block;
 
         spin_lock(&t->drain_lock);
-        uint32_t head = block->sync_head;
+        uint32_t head = READ_ONCE(block->sync_head);
         uint32_t tail = __atomic_load_n(&block->sync_tail, __ATOMIC_ACQUIRE), n = tail - head;
         if (UNLIKELY(n > SYNC_RING)) { /* not what the protocol allows; bounded all the same */
                 n = SYNC_RING;
@@ -733,14 +733,16 @@ struct result SYS0(vcpu_sync)
         return ERROR(E_OK);
 }
 
-struct result SYS1(vcpu_flush, unlinked)
+struct result SYS1(vcpu_flush, what)
 {
         struct thread *self = current();
 
         if (!self->vcpu)
                 return ERROR(E_STATE);
         self->block->sync = 0;
-        if (unlinked)
+        if (what & FLUSH_INSTRUCTIONS)
+                cpu_flush_instructions();
+        if (what & FLUSH_UNLINKED)
                 sync_forget(self->task);
         sync_drain_task(self->task);
         return ERROR(E_OK);

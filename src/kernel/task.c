@@ -175,7 +175,6 @@ void object_destroy(struct object *object)
                 return;
         case CAP_THREAD:
                 thread_halt(CONTAINER(object, struct thread, object));
-                quiesce();
                 vcpu_end(CONTAINER(object, struct thread, object));
                 break;
         case CAP_SPACE:

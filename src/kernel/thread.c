@@ -179,9 +179,9 @@ void thread_wake(struct thread *t)
                 thread_ready(t);
         } else {
                 t->state = STATE_remote;
-                t->custody = t->cpu;
                 t->in_inbox = true;
                 t->item.run = wake_here;
+                custody_give(t, t->cpu);
                 inbox_push(t->cpu, &t->item);
         }
 }
@@ -448,7 +448,7 @@ static void halt_here(void *argument)
         struct halt *halt = argument;
         struct thread *t = halt->t;
 
-        if (t->custody != this_cpu() || t->in_inbox)
+        if (!custody_ours(t) || t->in_inbox)
                 return; /* it moved on: the caller asks again, where it is now */
         if (t->state != STATE_stopped)
                 thread_cancel(t, E_CANCELED);
@@ -502,7 +502,8 @@ void vcpu_end(struct thread *t)
         t->process = NULL;
         t->vcpu = t->stepping = false;
         thread_slow(t, 0, SLOW_VCPU);
-        quiesce(); /* nobody is draining its ring, or signalling it, any more */
+        quiesce(); /* nobody is draining its ring, or about to signal it, any more ... */
+        quiesce(); /* ... and what they have sent has arrived */
         t->block = NULL;
         t->block_va = 0;
 }
@@ -577,6 +578,7 @@ void sys_thread_start(struct thread *self)
                 t->regs.x[1] = x1;
                 t->regs.x[18] = t->block_va;
                 t->mode = MODE_SERVER;
+                t->stepping = false;
                 t->nested = 0;
                 cross_call(t->cpu, ready_here, t);
         }
@@ -597,14 +599,23 @@ void sys_thread_stop(struct thread *self)
         big_unlock();
 }
 
-struct setting { struct thread *t; unsigned prio; struct cpu *cpu; uint64_t budget, period; };
+struct setting {
+        struct thread *t;
+        unsigned prio;
+        uint64_t budget, period;
+        enum ouzel_error error;
+};
 
 static void set_here(void *argument)
 {
         struct setting *set = argument;
         struct thread *t = set->t;
-        bool queued = t->state == STATE_ready && t->custody == this_cpu();
 
+        if (!custody_ours(t)) {
+                set->error = E_STATE; /* another core may be changing what we would */
+                return;
+        }
+        bool queued = t->state == STATE_ready;
         if (queued)
                 ready_remove(this_cpu(), t);
         t->prio = set->prio;
@@ -642,11 +653,14 @@ void sys_thread_set(struct thread *self)
                         error = E_STATE; /* stop it first: then nothing of it is anywhere */
         }
         if (!error) {
-                if (set.t->cpu != &cpus[core]) {
-                        cross_call(set.t->cpu, timers_off, set.t);
+                struct cpu *old = set.t->cpu;
+                if (old != &cpus[core]) {
                         set.t->cpu = set.t->custody = &cpus[core];
+                        quiesce(); /* no signal is on its way to the old one */
+                        cross_call(old, timers_off, set.t);
                 }
                 cross_call(set.t->cpu, set_here, &set);
+                error = set.error;
         }
         big_unlock();
         self->regs.x[0] = error;

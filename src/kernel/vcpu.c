@@ -50,6 +50,7 @@ static void enter(struct thread *t, unsigned kind, uint64_t esr, uint64_t far)
         block->esr = esr;
         block->far = far;
         block->masked = 1;
+        t->stepping = false;
         t->regs.x[18] = t->block_va;
         t->regs.pc = t->vector + offset + kind;
         t->regs.pstate = 0;
@@ -190,7 +191,6 @@ void sys_vcpu_return(struct thread *t)
         vcpu_attention(t);
         spsr = READ_ONCE(block->spsr);
         t->nested = 0;
-        t->stepping = false;
         switch (spsr & SPSR_MODE) {
         case 0:
                 t->server_sp = t->regs.sp;
@@ -215,7 +215,6 @@ void sys_vcpu_return(struct thread *t)
 /* From user mode, when entry.S may not do it alone (single-step, tracing). */
 void vcpu_user_exception(struct thread *t, uint64_t esr, uint64_t far)
 {
-        t->stepping = false;
         enter(t, 0, esr, far);
 }
 
@@ -234,16 +233,21 @@ static bool fault_solved(struct thread *t, uint64_t esr, uint64_t far)
         unsigned ec = ESR_EC(esr);
         unsigned access = ec == 0x20 ? ACCESS_EXEC : (esr & 1 << 6) ? ACCESS_WRITE : ACCESS_READ;
         unsigned status = esr & 0x3f;
+
+        if (!(far >> 55 & 1))
+                far &= ~(0xfful << 56); /* a tag, with TCR_EL1.TBI0 */
         struct space *space = far >> 63 ? t->space : t->process;
 
         if ((ec != 0x20 && ec != 0x24) || status < 4 || status > 15 || !space || !space->guest)
                 return false; /* only translation, access flag and permission faults */
         bool queued = t->block->sync_head != t->block->sync_tail;
+        paddr_t pa;
+
         if (queued)
                 sync_drain(t);
-        if (!(queued && space_allows(space, far, access)) &&
+        if (!(queued && space_allows(space, far, access, &pa)) &&
             (sync_range(space, far & ~(PAGE_SIZE - 1), 1, false) != E_OK ||
-             !space_allows(space, far, access)))
+             !space_allows(space, far, access, &pa)))
                 return false;
         t->block->faults++;
         return true;

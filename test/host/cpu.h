@@ -24,6 +24,7 @@ void cpu_relax(void); /* the other cores take their interrupts */
 void cpu_wait(void);  /* nothing to do: back to machine_schedule() */
 static inline void cpu_store_barrier(void) {}
 static inline void cpu_table_barrier(void) {}
+static inline void cpu_flush_instructions(void) {}
 static inline void cpu_page_zero(void *page) { memset(page, 0, 4096); }
 static inline void cpu_single_step(bool) {}
 uint64_t cpu_esr(void), cpu_far(void), cpu_ttbr1(void);

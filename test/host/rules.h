@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rules.h -- the design's section 3 once more: which mappings may be. Each rule by itself, in
+ * rules.h -- the rules of docs/design.md once more: which mappings may be. Each rule by itself, in
  * arithmetic too wide to overflow. The validator is tested and fuzzed against it.
  */
 #ifndef RULES_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // uses: src/kernel/validate.c src/kernel/region.c
 /*
- * The validator against a model of its own: each rule of the design's section 3 by itself, in
+ * The validator against a model of its own: each rule of docs/design.md by itself, in
  * arithmetic too wide to overflow. What the validator allows must break no rule, what breaks
  * none must be allowed, and the reason that it gives must be true.
  */

@@ -252,6 +252,16 @@ static void ring_add(uint64_t va, uint32_t space, uint32_t pages)
         __atomic_store_n(&block->sync_tail, tail + 1, __ATOMIC_RELEASE);
 }
 
+/* What a worker begins with that is a vCPU of a process, or of none. */
+static void vcpu_begin(const struct worker *w, struct vcpu_block *its_block, unsigned process)
+{
+        EXPECT_OK(CALL(vcpu_enable, w->own_slot, its_block, vcpu_vectors));
+        its_block->deadline = UINT64_MAX;
+        EXPECT_OK(CALL(vcpu_set_space, process));
+}
+
+static void ring_begin(void) { vcpu_begin(ring_worker, block, is_process ? t.space : 0); }
+
 /* A vCPU that has frames of its own, and says so when it came to its end. */
 static void ring_run(void (*main)(uint64_t), uint64_t pa)
 {
@@ -268,8 +278,7 @@ static void ring_run(void (*main)(uint64_t), uint64_t pa)
 
 static void ring_main(uint64_t pa)
 {
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
-        block->deadline = UINT64_MAX;
+        vcpu_begin(ring_worker, block, 0);
         t.leaf[0] = pa | PAGE | NORMAL;
         ring_add(VA, t.space, 1);
         EXPECT_E(mapped(VA).error, E_AGAIN);
@@ -313,14 +322,6 @@ static void ring_main(uint64_t pa)
 }
 
 TEST(vcpu_sync_drains_the_ring) { ring_run(ring_main, frames_new(1)); }
-
-/* What a test of changes begins with. */
-static void ring_begin(void)
-{
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
-        block->deadline = UINT64_MAX;
-        EXPECT_OK(CALL(vcpu_set_space, is_process ? t.space : 0));
-}
 
 /* Both as a process that the vCPU has, and as another. */
 static void ring_run_twice(void (*main)(uint64_t), uint64_t pa)
@@ -397,12 +398,12 @@ static void unlinks_main(uint64_t pa)
         memset(frame_va(other), 0, 4096);
         ((uint64_t *)frame_va(other))[1] = pa | PAGE | NORMAL | READ_ONLY;
         *t.l2_entry = other | TABLE;
-        EXPECT_OK(CALL(vcpu_flush, 1));
+        EXPECT_OK(CALL(vcpu_flush, FLUSH_UNLINKED));
         ring_sync(VA, 2);
         EXPECT_E(mapped(VA).error, E_AGAIN);
         EXPECT_EQ(mapped(VA + 4096).v2, ACCESS_READ);
         *t.l2_entry = 0;
-        EXPECT_OK(CALL(vcpu_flush, 1));
+        EXPECT_OK(CALL(vcpu_flush, FLUSH_UNLINKED));
         ring_sync(VA, 2);
         EXPECT_E(mapped(VA + 4096).error, E_AGAIN);
         *t.l2_entry = t.l3 | TABLE;
@@ -423,9 +424,8 @@ TEST(vcpu_flush_forgets_unlinked_tables) { ring_run_twice(unlinks_main, frames_n
 
 static void loses_main(uint64_t pa)
 {
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, BLOCK_VA, vcpu_vectors));
         block = (struct vcpu_block *)BLOCK_VA;
-        block->deadline = UINT64_MAX;
+        vcpu_begin(ring_worker, block, 0);
         EXPECT_E(CALL(vcpu_set_space, SLOT_OTHERS), E_RIGHTS); /* another task's */
         t.space = 200;
         EXPECT_OK(CALL(space_create, t.space, t.root));
@@ -477,8 +477,7 @@ TEST(vcpu_sync_after_a_loss_of_memory)
 /* A flush on one core applies what another core's vCPU has queued and not drained. */
 static void queues(uint64_t pa)
 {
-        EXPECT_OK(CALL(vcpu_enable, ring_worker->own_slot, block, vcpu_vectors));
-        block->deadline = UINT64_MAX;
+        vcpu_begin(ring_worker, block, 0);
         for (uint32_t i = 1; i <= 40; i++) {
                 t.leaf[3] = i & 1 ? pa | PAGE | NORMAL : 0;
                 ring_add(VA + 3 * 4096, t.space, 1);
@@ -494,18 +493,18 @@ static struct worker *flush_worker;
 static void flushes(uint64_t unused)
 {
         (void)unused;
-        EXPECT_OK(CALL(vcpu_enable, flush_worker->own_slot, flush_block, vcpu_vectors));
-        flush_block->deadline = UINT64_MAX;
+        vcpu_begin(flush_worker, flush_block, 0);
         for (uint32_t i = 1; i <= 40; i++) {
                 while (__atomic_load_n(&step, __ATOMIC_ACQUIRE) != 2 * i)
                         CALL(thread_yield, 0);
-                EXPECT_OK(CALL(vcpu_flush, 0));
+                EXPECT_OK(CALL(vcpu_flush, i & 4 ? FLUSH_INSTRUCTIONS : 0));
                 EXPECT_E(mapped(VA + 3 * 4096).error, i & 1 ? E_OK : E_AGAIN);
                 __atomic_store_n(&step, 2 * i + 1, __ATOMIC_RELEASE);
         }
 }
 
-TEST(vcpu_flush_drains_the_rings_of_all_vcpus)
+/* The worker `main` has t's space and the ring, `other` a block of its own, on another core. */
+static void two_vcpus(void (*main)(uint64_t), void (*other)(uint64_t))
 {
         uint64_t frames = frames_new(2), pa = frames_new(1);
 
@@ -513,10 +512,66 @@ TEST(vcpu_flush_drains_the_rings_of_all_vcpus)
         step = 0;
         block = frame_va(frames);
         flush_block = frame_va(frames + 4096);
-        ring_worker = worker_make(queues, pa, .buffer = frames);
-        flush_worker = worker_make(flushes, 0, .buffer = frames + 4096, .core = cores - 1);
+        ring_worker = worker_make(main, pa, .buffer = frames);
+        flush_worker = worker_make(other, 0, .buffer = frames + 4096, .core = cores - 1);
         worker_restart(ring_worker);
         worker_restart(flush_worker);
+}
+
+TEST(vcpu_flush_drains_the_rings_of_all_vcpus)
+{
+        two_vcpus(queues, flushes);
         worker_join(ring_worker);
         worker_join(flush_worker);
+}
+
+/*
+ * While other cores empty the ring, and hold the space's lock, its vCPU fills it whenever it has
+ * room: what was taken and not yet applied has none.
+ */
+static void refills(uint64_t pa)
+{
+        vcpu_begin(ring_worker, block, 0);
+        for (unsigned round = 0; round < 20 && !failed(); round++) {
+                for (unsigned i = 0; i < 512; i++) {
+                        t.leaf[i] = t.leaf[i] ? 0 : pa | PAGE | NORMAL;
+                        while (block->sync_tail - __atomic_load_n(&block->sync_head,
+                                                                  __ATOMIC_ACQUIRE) == SYNC_RING)
+                                CALL(thread_yield, 0);
+                        ring_add(VA + 4096ul * i, t.space, 1);
+                }
+                EXPECT_OK(CALL(vcpu_flush, 0));
+                EXPECT_OK(CALL(space_check, t.space));
+        }
+        __atomic_store_n(&step, 1, __ATOMIC_RELEASE);
+}
+
+static bool refilled(void) { return __atomic_load_n(&step, __ATOMIC_ACQUIRE); }
+
+static void empties(uint64_t unused)
+{
+        (void)unused;
+        vcpu_begin(flush_worker, flush_block, 0);
+        while (!refilled()) {
+                EXPECT_OK(CALL(vcpu_flush, 0));
+                CALL(thread_yield, 0);
+        }
+}
+
+static void holds_the_lock(uint64_t unused)
+{
+        (void)unused;
+        while (!refilled()) {
+                CALL(space_check, t.space); /* something differs, often */
+                CALL(thread_yield, 0);
+        }
+}
+
+TEST(vcpu_flush_of_a_ring_that_is_filled_again)
+{
+        two_vcpus(refills, empties);
+        struct worker *holder = worker_start(holds_the_lock, 0, .core = cores / 2);
+        worker_join(ring_worker);
+        worker_join(flush_worker);
+        worker_join(holder);
 }

@@ -149,6 +149,35 @@ TEST(thread_set_refuses)
         }
 }
 
+static void calls_endpoint(uint64_t slot)
+{
+        struct message m = {0};
+
+        ipc_call((unsigned)slot, &m);
+}
+
+/* Another core may be changing what this would. */
+TEST(thread_set_refuses_a_thread_that_waits_at_another_core)
+{
+        struct message m = {0};
+        unsigned there = endpoint_new(cores - 1);
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct worker *w = worker_start(calls_endpoint, there);
+                wait_state(w->slot, STATE_sending);
+                if (i) {
+                        EXPECT_OK(ipc_recv(there, &m));
+                        EXPECT_EQ(state_of(w->slot), STATE_calling);
+                }
+                /* The test's own thread, who would answer, is on core 0. */
+                EXPECT_E(CALL(thread_set, w->slot, 50, 0, 0, 0),
+                         cores > 1 && !i ? E_STATE : E_OK);
+                EXPECT_OK(CALL(thread_stop, w->slot));
+                EXPECT_OK(CALL(thread_set, w->slot, 51, 0, 0, 0));
+                EXPECT_EQ(RESULT_OF(thread_info, w->slot).v3, 51u << 8);
+        }
+}
+
 static void uses_fp(uint64_t value)
 {
         uint64_t back;

@@ -2,6 +2,8 @@
 /* vcpu.c -- the second mode: a server of fifty instructions (vcpu_asm.S), and its programs. */
 #include "test.h"
 
+#include <setjmp.h>
+
 #define RW (ACCESS_READ | ACCESS_WRITE)
 #define RX (ACCESS_READ | ACCESS_EXEC)
 #define CODE_VA 0x10000ul  /* of a program */
@@ -104,9 +106,15 @@ static void run_expect(struct vcpu *v, uint64_t pc, unsigned ec)
 struct server_frame { uint64_t x[18], x29, x30, elr, spsr, esr, far, x18, unused; };
 void server_exception(uint64_t offset, struct server_frame *frame);
 static struct { uint32_t n; uint64_t offset, elr, spsr, esr, far; } seen;
+static struct vcpu *leaves_handler; /* for a program, and goes on there */
+static jmp_buf outside;
 
 void server_exception(uint64_t offset, struct server_frame *frame)
 {
+        if (leaves_handler) {
+                run_expect(leaves_handler, PROGRAM(u_svc), EC_SVC);
+                longjmp(outside, 1);
+        }
         seen.offset = offset;
         seen.elr = frame->elr;
         seen.spsr = frame->spsr;
@@ -738,6 +746,23 @@ static void own_fault(struct vcpu *v)
 TEST(vcpu_faults_in_server_mode_come_at_the_current_level)
 {
         vcpu_test(own_fault);
+}
+
+/* As where many tasks of a server sleep in page faults, and programs run meanwhile. */
+static void leaves_exceptions(struct vcpu *v)
+{
+        leaves_handler = v;
+        for (volatile unsigned i = 0; i < 200; i++)
+                if (!setjmp(outside))
+                        __asm__ volatile("brk #0" ::: "x18", "memory");
+        leaves_handler = NULL;
+}
+
+TEST(vcpu_exceptions_that_were_left_for_a_program_are_not_nested)
+{
+        vcpu_test(leaves_exceptions);
+        EXPECT(!leaves_handler); /* it got there */
+        leaves_handler = NULL;
 }
 
 static void id_registers(struct vcpu *v)

@@ -34,6 +34,13 @@ static inline void cpu_store_barrier(void) { __asm__ volatile("dmb ishst" ::: "m
 /* Walkers, this core's among them, see the entries that were written. */
 static inline void cpu_table_barrier(void) { __asm__ volatile("dsb ishst" ::: "memory"); }
 
+/* All cores' instruction caches, in whatever way they are indexed. [Arm ARM C5.3, IC IALLUIS]
+ * The DSB completes it; an eret synchronises this core's fetches. */
+static inline void cpu_flush_instructions(void)
+{
+        __asm__ volatile("ic ialluis\n\tdsb ish" ::: "memory");
+}
+
 /* [Arm ARM C5.3.8: DC ZVA; D19.2.42: DCZID_EL0] The page is normal memory, the MMU is on. */
 static inline void cpu_page_zero(void *page)
 {

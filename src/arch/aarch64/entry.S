@@ -186,7 +186,7 @@ vcpu_return:
         ldr     x17, [x16, #VB_ELR]
         msr     elr_el1, x17
         mrs     x17, sp_el0
-        str     x17, [sp, #T_SERVER_SP]
+        stp     x17, xzr, [sp, #T_SERVER_SP]    // and nothing nested
         ldp     x17, x18, [x16, #VB_SP]
         msr     sp_el0, x17
         ldr     x17, [sp, #T_TTBR1_USER]

@@ -59,7 +59,8 @@ bool mrs_emulate(struct thread *t, uint64_t esr)
         paddr_t pa;
 
         /* EC 0: unallocated for EL0; 0x18: trapped MSR, MRS (FEAT_IDST). */
-        if ((ec != 0 && ec != 0x18) || !space_phys(t->space, t->regs.pc & ~3ul, &pa))
+        if ((ec != 0 && ec != 0x18) ||
+            !space_allows(t->space, t->regs.pc & ~3ul, ACCESS_EXEC, &pa)) /* so no device */
                 return false;
         insn = *(const uint32_t *)phys_to_virt(pa);
         if (!IS_ID_MRS(insn))
