@@ -514,6 +514,35 @@ TEST(hugetlb_pages)
         EXPECT(pwrite(fd, "0", 1, 0) == 1);
 }
 
+/* Two processes have one table for a whole GiB of huge pages, until one unmaps its part: what it
+ * maps there afterwards is new. */
+TEST(hugetlb_table_is_shared_no_longer)
+{
+        int sysctl = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+        int fd = memfd_create("shared", MFD_HUGETLB);
+        uint8_t *p = mmap(NULL, 2048 * MIB, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        EXPECT(sysctl >= 0 && write(sysctl, "2", 1) == 1);
+        EXPECT(fd >= 0 && ftruncate(fd, 1024 * MIB) == 0 && p != MAP_FAILED);
+        p = (uint8_t *)(((uintptr_t)p + 1024 * MIB - 1) & -(1024 * MIB));
+        EXPECT(mmap(p, 1024 * MIB, RW, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) == p);
+        p[0] = 0x77;
+        pid_t pid = fork();
+        if (!pid) {
+                if (p[0]++ != 0x77)
+                        _exit(1);
+                if (munmap(p, 1024 * MIB) || mmap(p, 2 * MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS |
+                                                  MAP_FIXED, -1, 0) != p)
+                        _exit(2);
+                _exit(p[0]);
+        }
+        wait_for(pid);
+        EXPECT(p[0] == 0x78);
+        EXPECT(munmap(p, 1024 * MIB) == 0 && close(fd) == 0);
+        EXPECT(pwrite(sysctl, "0", 1, 0) == 1);
+}
+
 static const uint32_t return_42[] = {0x52800540, 0xd65f03c0}; /* mov w0, #42; ret */
 
 TEST(code_that_was_just_written_runs)

@@ -251,6 +251,44 @@ static void zapper(time_t end)
         _exit(0);
 }
 
+static void *drops_pages(void *argument)
+{
+        volatile uint8_t *p = map(64 * PAGE, RW);
+
+        (void)argument;
+        while (!stop) {
+                for (unsigned i = 0; i < 64; i++)
+                        p[i * PAGE] = 1;
+                EXPECT(madvise((void *)p, 64 * PAGE, MADV_DONTNEED) == 0);
+        }
+        return NULL;
+}
+
+/* A table comes and goes with what it maps, while other threads flush the same mm. */
+static void tables_go(time_t end)
+{
+        uint8_t *p = map(6 * MIB, PROT_NONE);
+        pthread_t threads[2];
+
+        for (unsigned i = 0; i < 2; i++)
+                EXPECT(pthread_create(&threads[i], NULL, drops_pages, NULL) == 0);
+        EXPECT(munmap(p, 6 * MIB) == 0);
+        p = (uint8_t *)(((uintptr_t)p + 2 * MIB) & -(2 * MIB));
+        for (uint64_t i = 1; now() < end; i++) {
+                size_t size = 2 * MIB - PAGE; /* too small for a block */
+                volatile uint64_t *at = (volatile uint64_t *)(p + i * 37 % 511 * PAGE);
+                EXPECT(mmap(p, size, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+                EXPECT(*at == 0);
+                *at = i;
+                EXPECT(*at == i);
+                EXPECT(munmap(p, size) == 0);
+        }
+        stop = true;
+        for (unsigned i = 0; i < 2; i++)
+                pthread_join(threads[i], NULL);
+        _exit(0);
+}
+
 static void *filler(void *argument)
 {
         int fd = *(int *)argument;
@@ -328,7 +366,7 @@ static void shadow_is_right(void)
 
 static void load(unsigned long duration, bool watch)
 {
-        unsigned n = 2 * cpus() + 3, i = 0;
+        unsigned n = 2 * cpus() + 4, i = 0;
         time_t end = now() + (time_t)duration;
         pid_t pids[64];
 
@@ -342,6 +380,7 @@ static void load(unsigned long duration, bool watch)
                 case 1: zapper(end); break;
                 case 2: user_faults(end); break;
                 case 3: execs(end); break;
+                case 4: tables_go(end); break;
                 default: worker(i, end);
                 }
         }

@@ -186,6 +186,8 @@ static int alloc(struct irq_domain *d, unsigned int virq, unsigned int n, void *
 					    handle_fasteoi_irq, NULL, NULL);
 			irq_set_probe(virq);
 			irqd_set_single_target(irq_get_irq_data(virq));
+			/* When it moves, an edge may come to the new CPU before the old is done. */
+			irqd_set_resend_when_in_progress(irq_get_irq_data(virq));
 		} else {
 			pr_err("irq-ouzel: line %lu was not granted to us\n", hwirq);
 			return -ENOENT;

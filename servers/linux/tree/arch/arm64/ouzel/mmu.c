@@ -129,7 +129,7 @@ void ouzel_flush(struct mm_struct *mm, bool unlinked)
 	if (num_online_cpus() == 1 && !unlinked &&
 	    READ_ONCE(block->sync_head) == block->sync_tail)
 		return;
-	OUZEL(vcpu_flush, unlinked);
+	OUZEL(vcpu_flush, unlinked ? FLUSH_UNLINKED : 0);
 }
 EXPORT_SYMBOL_GPL(ouzel_flush);
 
@@ -217,10 +217,11 @@ void verify_cpu_asid_bits(void)
 
 /* ---- caches ---- */
 
-/* IC IALLUIS is privileged; who needs it has changed the kernel's text through an alias. */
+/*
+ * IC IALLUIS is privileged. Who needs it has written instructions by another address than they are
+ * fetched from, while the cache is indexed by that (Cortex-A53): no IC IVAU of ours would do.
+ */
 void ouzel_icache_inval_all(void)
 {
-	icache_inval_pou((unsigned long)_stext, (unsigned long)_etext);
-	if (system_state < SYSTEM_FREEING_INITMEM)
-		icache_inval_pou((unsigned long)__inittext_begin, (unsigned long)__inittext_end);
+	OUZEL(vcpu_flush, FLUSH_INSTRUCTIONS);
 }

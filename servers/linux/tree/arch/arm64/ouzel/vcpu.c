@@ -71,9 +71,13 @@ static bool vcpu_can_disable(unsigned int cpu)
 	return cpu != 0;	/* the pager reports on the vCPU that it started */
 }
 
+/* From here on no flush looks at what we have queued: it must be in force. */
 static int vcpu_disable(unsigned int cpu)
 {
-	return cpu ? 0 : -EPERM;
+	if (!cpu)
+		return -EPERM;
+	OUZEL(vcpu_sync);
+	return 0;
 }
 
 /* On the CPU itself: nothing wakes it but being stopped. */
@@ -115,5 +119,6 @@ bool ouzel_step_done(struct pt_regs *regs)
 		return false;
 	local_irq_enable();
 	do_el0_softstep(ESR_ELx_EC_SOFTSTP_LOW << ESR_ELx_EC_SHIFT, regs);
+	local_irq_disable();
 	return true;
 }

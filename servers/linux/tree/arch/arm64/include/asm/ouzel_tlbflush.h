@@ -90,7 +90,7 @@ static inline void flush_tlb_all(void)
 	ouzel_flush(NULL, true);
 }
 
-/* Tables are unlinked before only where the mm as a whole goes, and its space with it. */
+/* Where tables were unlinked before, tlb_flush() says so; or the mm goes, and its space with it. */
 static inline void flush_tlb_mm(struct mm_struct *mm)
 {
 	ouzel_flush(mm, false);
@@ -173,7 +173,7 @@ static inline void flush_tlb_kernel_range(unsigned long start, unsigned long end
 	ouzel_flush(NULL, false);
 }
 
-/* A table below kaddr's entry of some level goes away: at most 1 GiB was mapped by it. */
+/* A table below kaddr's entry goes away, one of a pmd first: pud_free_pmd_page() asks for each. */
 static inline void __flush_tlb_kernel_pgtable(unsigned long kaddr)
 {
 	arch_sync_kernel_mappings(kaddr & PMD_MASK, (kaddr & PMD_MASK) + PMD_SIZE);
