@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # check-privileged.sh -- no instruction in the Linux server may need EL1.
 #
-# usage: servers/linux/check-privileged.sh VMLINUX|MODULE... [objdump in $OUZEL_CROSS]
+# usage: servers/linux/check-privileged.sh VMLINUX|MODULE|FOLDER... [objdump in $OUZEL_CROSS]
+#
+# Of a folder, all modules in it but trap_test.ko, whose business they are.
 #
 # Disassembles and looks at every system instruction. Allowed are those that EL0 may execute,
 # MRS of identification registers (the kernel answers them), and what the list below names by
@@ -21,7 +23,10 @@ __delay	wfit	WFxT is hidden in ID_AA64ISAR2_EL1
 '
 
 status=0
-for file; do
+mapfile -t files < <(for name; do
+        if [ -d "$name" ]; then find "$name" -name '*.ko' ! -name trap_test.ko | sort; else echo "$name"; fi
+done)
+for file in "${files[@]}"; do
         # Replacements of alternatives lie in .init.text or in a section of their own.
         "$objdump" -d --no-show-raw-insn -j .head.text -j .text -j .init.text -j .exit.text \
                 -j .rodata.text -j .altinstr_replacement "$file" 2>/dev/null |
