@@ -13,18 +13,6 @@ stress() {
         code=$?
         [ $code = 0 ] || { echo "$out" | tail -n 2; return $code; }
 }
-shadow_is_right() {
-        [ -e /sys/kernel/debug/ouzel ] || return 0
-        for _ in 1 2 3 4 5; do
-                cat /sys/kernel/debug/ouzel/check >"$work/check"
-                grep -q ' 0 wrong' "$work/check" && return
-        done
-        tail -n 3 "$work/check"
-        return 1
-}
-no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|ouzel:.*(refused|rejected)|soft lockup|rcu.*stall'
-}
 
 check cpu_cpu stress cpu
 check cpu_atomic stress atomic

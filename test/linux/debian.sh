@@ -138,18 +138,6 @@ tar_and_compression() {
                 tar -C "$work/t" -xzf "$work/t.gz" &&
                 diff -r --no-dereference /usr/lib/systemd "$work/t/systemd"
 }
-no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|ouzel:.*(refused|rejected)|soft lockup|rcu.*stall'
-}
-shadow_is_right() {
-        [ -e /sys/kernel/debug/ouzel ] || return 0
-        for _ in 1 2 3; do
-                cat /sys/kernel/debug/ouzel/check >"$work/check"
-                grep -q ' 0 wrong' "$work/check" && return
-        done
-        tail -n 3 "$work/check"
-        return 1
-}
 
 check systemd_is_running systemd_is_running
 check no_unit_failed no_unit_failed

@@ -10,20 +10,6 @@ work=$(mktemp -d -p /var/tmp) || exit
 debug=/sys/kernel/debug/ouzel
 end=$((SECONDS + minutes * 60))
 
-# A CPU that the host has stopped between an entry's store and its queueing looks like a hook
-# that is missing (check.c): an address that is wrong in each of six looks is one.
-looks_wrong() { sed '/ wrong$/d; s/: [0-9]* entries differ, first/,/' $debug/check | sort; }
-shadow_is_right() {
-        local _
-        looks_wrong >"$work/wrong"
-        for _ in 1 2 3 4 5; do
-                [ -s "$work/wrong" ] || return 0
-                sleep 1
-                looks_wrong | comm -12 - "$work/wrong" >"$work/still"
-                mv "$work/still" "$work/wrong"
-        done
-        [ ! -s "$work/wrong" ] || { head -n 2 "$work/wrong"; return 1; }
-}
 quota() {
         sync
         sleep 3
@@ -64,9 +50,6 @@ quota_is_back() {
         after=$(quota)
         # A process more or less that systemd has running takes up to 16 pages.
         [ "$after" -le $((before + 32)) ] || expect "$after" "at most $((before + 32))"
-}
-no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|ouzel:.*(refused|rejected)|soft lockup|rcu.*stall'
 }
 
 check round_before round_before
