@@ -5,7 +5,7 @@
 usage: ksyms.py [--nm nm] kernel.elf -o ksyms.S
 
 Link the kernel without it first, run this, then link again with the result. The table lies
-behind all code, so the second link moves no function; --check compares two kernels' code.
+behind all code, so the second link moves no function.
 """
 import argparse
 import subprocess
@@ -27,13 +27,8 @@ def main():
     parser.add_argument("kernel")
     parser.add_argument("-o", "--output")
     parser.add_argument("--nm", default="aarch64-linux-gnu-nm")
-    parser.add_argument("--check", metavar="FINAL", help="compare with this kernel instead")
     args = parser.parse_args()
     symbols = functions(args.nm, args.kernel)
-    if args.check:
-        if functions(args.nm, args.check) != symbols:
-            parser.exit(1, f"{args.check}: functions moved since {args.kernel} was linked\n")
-        return
     if not symbols:
         parser.exit(1, f"{args.kernel}: no functions\n")
     out = ["/* made by tools/ksyms.py */", '.section .rodata.ksyms, "a"', ".balign 4",
