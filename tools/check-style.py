@@ -26,9 +26,15 @@ WIDE = re.compile(r"\.(def|md)$|check-privileged\.sh$")
 
 
 def files():
-    out = subprocess.run(["git", "-C", TOP, "ls-files", "-z", "--cached", "--others",
-                          "--exclude-standard"], stdout=subprocess.PIPE, check=True).stdout
-    for name in sorted(out.decode().split("\0")):
+    if os.path.exists(os.path.join(TOP, ".git")):  # a clone; its owner may be another user
+        names = subprocess.run(["git", "-c", "safe.directory=*", "-C", TOP, "ls-files", "-z",
+                                "--cached", "--others", "--exclude-standard"],
+                               stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")
+    else:
+        names = [os.path.relpath(os.path.join(folder, name), TOP)
+                 for folder, _, found in os.walk(TOP) for name in found]
+        names = [name for name in names if not name.startswith("build/")]
+    for name in sorted(names):
         path = os.path.join(TOP, name)
         if name and os.path.isfile(path) and not os.path.islink(path) and not FOREIGN.match(name):
             yield name, path

@@ -4,11 +4,13 @@ import argparse
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 
 import boards
 import build
+import debian
 import initrd
 import machine
 import packages
@@ -48,10 +50,18 @@ def cores(text):
     return int(text)
 
 
+def pattern(text):
+    try:
+        re.compile(text)
+    except re.error as e:
+        raise argparse.ArgumentTypeError(f"'{text}' is no regular expression: {e}") from e
+    return text
+
+
 def forward(text):
     match = re.fullmatch(r"([0-9]+):([0-9]+)", text)
     if not match or not all(0 < int(port) < 65536 for port in match.groups()):
-        raise argparse.ArgumentTypeError(f"'{text}': HOSTPORT:GUESTPORT, such as 2222:22")
+        raise argparse.ArgumentTypeError(f"'{text}': HOSTPORT:GUESTPORT, such as 8080:80")
     return match.groups()
 
 
@@ -81,12 +91,12 @@ def parser():
                          help="start through U-Boot, from a disk or the card")
         one.add_argument("--smp", type=cores, metavar="N",
                          help="cores, 1 to 8 (default 1; a Raspberry Pi's 4)")
-        one.add_argument("--mem", type=size, default="1024M", metavar="SIZE",
+        one.add_argument("--mem", type=size, metavar="SIZE",
                          help="memory, 256M to 8G (default 1G)")
-        one.add_argument("--gic", type=int, choices=(2, 3), default=2,
+        one.add_argument("--gic", type=int, choices=(2, 3),
                          help="version of the interrupt controller (default 2)")
-        one.add_argument("--cpu", default="cortex-a72", choices=("cortex-a53", "cortex-a72",
-                                                                 "max"), help="core type")
+        one.add_argument("--cpu", choices=("cortex-a53", "cortex-a72", "max"),
+                         help="core type (default cortex-a72)")
         one.add_argument("--el2", action="store_true", help="enter at EL2, as firmware may")
         one.add_argument("--icount", action="store_true",
                          help="one instruction is one nanosecond: repeatable, slower")
@@ -103,7 +113,7 @@ def parser():
         one.add_argument("--disk", action="append", default=[], metavar="FILE",
                          help="a disk image, raw or qcow2, as the next virtio disk; repeatable")
         one.add_argument("--append", default="", metavar="TEXT",
-                         help="more for Linux's command line")
+                         help="more for Linux's command line (with --native: Ouzel's)")
         one.add_argument("--forward", action="append", default=[], type=forward,
                          metavar="HOSTPORT:GUESTPORT",
                          help="a TCP port of the host that leads to one of the guest; repeatable")
@@ -111,17 +121,18 @@ def parser():
     run = command("run", "Boot Linux on Ouzel in QEMU. Ctrl-a x leaves QEMU. If standard input "
                   "is no terminal, its lines are typed at the prompt, and its end ends the "
                   "guest.", hardware, system, compiled)
-    run.add_argument("--timeout", type=int, metavar="SECONDS",
+    run.add_argument("--timeout", type=number, metavar="SECONDS",
                      help="stop a guest that hangs (default 900 without a terminal, else never)")
     test = command("test", "Build with gcc and clang, run unit tests on the host, Ouzel's own "
                    "tests and Linux in QEMU. The last line counts the results; the exit code is "
                    "0 if none failed.")
     test.add_argument("--full", action="store_true", help="the long tests, too")
-    test.add_argument("--only", metavar="REGEX", help="only the ctest tests that match")
+    test.add_argument("--only", type=pattern, metavar="REGEX",
+                      help="only the ctest tests that match")
     soak = command("soak", "Mixed stress in Debian on 4 cores, while the kernel is asked whether "
                    "each shadow table is right; afterwards its memory must be back. The exit "
                    "code is 0 if all went well.", compiled)
-    soak.add_argument("--minutes", type=int, default=60, help="how long (default 60)")
+    soak.add_argument("--minutes", type=number, default=60, help="how long (default 60)")
     bench = command("bench", "Count instructions per operation of Ouzel itself. './ouzel bench "
                     "linux --help': of Linux on it, against native Linux.")
     bench.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
@@ -140,6 +151,8 @@ def parser():
             "see docs/debugging.md.", hardware, system, compiled)
     debug.add_argument("--execute", action="append", metavar="COMMAND",
                        help="run this gdb command and end; repeatable")
+    debug.add_argument("--timeout", type=number, metavar="SECONDS",
+                       help="with --execute: stop a guest that goes on (default: never)")
     fuzz = command("fuzz", "Feed the validator, the manifest's parser and the archive's reader "
                    "with inputs that libFuzzer finds. What it learns stays in build/fuzz/corpus.")
     fuzz.add_argument("targets", nargs="*", metavar="TARGET", help="only these (default: all)")
@@ -173,7 +186,7 @@ def bench_linux(bench):
         "kernel did (entries, TTBR writes, barriers, TLB invalidations, shadow-sync elements). "
         "Exit code 0 if every row ran, gave the same result on both sides, and the row that "
         "calls nothing cost the same. See docs/performance.md.")
-    one.add_argument("--row", action="append", default=[], metavar="NAME",
+    one.add_argument("--row", action="append", default=[], type=pattern, metavar="NAME",
                      help="only this row (a regular expression), or the rows of this "
                      "group; repeatable")
     one.add_argument("--repeat", type=number, default=1, metavar="N",
@@ -181,19 +194,22 @@ def bench_linux(bench):
     one.add_argument("--divide", type=number, default=1, metavar="N",
                      help="1/N of the operations: quicker, less exact")
     one.add_argument("--smp", type=cores, default=1, metavar="N",
-                     help="cores, 1 to 8 (instructions are counted of all together)")
+                     help="cores, 1 to 8 (all cores' instructions are added up)")
     one.add_argument("--mem", type=size, default="2048M", metavar="SIZE",
                      help="memory, 256M to 8G (default 2G)")
     one.add_argument("--limit", type=number, default=1800, metavar="SECONDS",
                      help="stop machines that hang (default 1800)")
-    one.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
-    one.add_argument("--profile", metavar="ROW", help="instead: which functions take the "
-                     "instructions of this row, on both sides, as a table and flame graphs")
+    # Without a value of its own, these leave what stands before "linux".
+    one.add_argument("--json", metavar="FILE", default=argparse.SUPPRESS,
+                     help="also write the rows to FILE")
+    one.add_argument("--profile", type=pattern, metavar="ROW",
+                     help="instead: which functions take the instructions of this row, on both "
+                     "sides, as a table and flame graphs")
     one.add_argument("--html", metavar="FILE", help="also make a page with plots; with "
                      "--profile, where its flame graphs go (default "
                      "build/bench-linux/profile-ROW.html)")
-    one.add_argument("--compare", metavar="OLD.json", help="also say what changed since an "
-                     "earlier run's --json")
+    one.add_argument("--compare", metavar="OLD.json", default=argparse.SUPPRESS,
+                     help="also say what changed since an earlier run's --json")
     one.add_argument("--full", action="store_true", help="scaling by processes and memory, too")
 
 
@@ -204,16 +220,16 @@ def make_board(args, board):
                       + board.name)
     if args.uboot and args.native:
         raise Failure("--uboot starts what is on the card, and --native makes none")
-    if args.smp not in (None, 4):
-        raise Failure(f"QEMU's {board.machine} has four cores: leave --smp out")
+    if args.smp not in (None, 4) or args.mem or args.gic or args.cpu or args.el2 or args.icount:
+        raise Failure(f"QEMU's {board.machine} is what it is, with four cores: leave out --smp, "
+                      "--mem, --gic, --cpu, --el2 and --icount")
     packages.ensure(packages.BUILDING, packages.RUNNING, packages.TREES)
     one = machine.Machine(image=None, smp=4, board=board,
                           goodbye=b"poweroff\r" if args.root else b"\x04")
     if args.native:
-        one.image = build.image("native", args.compiler)
+        one.image, one.append = build.image("native", args.compiler), args.append
         return one
     import card
-    import debian
     root = debian.image() if args.root else None
     one.card = card.make(board, args.compiler, root)
     one.image, one.initrd = build.image(board.name, args.compiler), initrd.make("ouzel")
@@ -244,6 +260,9 @@ def make_machine(args):
         raise Failure("--native starts no Linux: --initrd, --root and --disk mean nothing then")
     packages.ensure(packages.BUILDING, packages.RUNNING,
                     {} if args.native else packages.LINUX)
+    disks = list(args.disk)
+    if args.root:  # first: it may ask for a password, Linux's build takes long
+        disks.insert(0, debian.image())
     kind = "native" if args.baseline else "ouzel"
     if args.native:
         kernel = build.image("native", args.compiler)
@@ -251,36 +270,35 @@ def make_machine(args):
         kernel = build.linux("native")
     else:
         kernel = build.image("linux", args.compiler)
-    disks, words, ramdisk = list(args.disk), [], None
-    if args.root:
-        import debian
-        disks = [debian.image()] + disks + debian.modules(kind)
-        words += ["root=/dev/vda", "rw"]
-    elif not args.native:
-        ramdisk = args.initrd or initrd.make(kind)
+    words, ramdisk = [], args.initrd
     if not args.native:
-        words = ["console=ttyAMA0", "panic=5"] + words
-        if not args.initrd and not args.root:
-            words.append(terminal_words())
-        words.append(args.append)
-    append, firmware = " ".join(words).strip(), None
+        words = ["console=ttyAMA0", "panic=5"]
+    if args.root:
+        disks += debian.modules(kind)
+        words += ["root=/dev/vda", "rw"]
+    elif not args.native and not ramdisk:
+        ramdisk = initrd.make(kind)
+        words.append(terminal_words())
+    append, firmware, scratch = " ".join([*words, args.append]).strip(), None, None
     if args.uboot:
         import card
         if args.baseline:
             raise Failure("--uboot starts Ouzel: not with --baseline")
-        disks = [*disks, card.uboot_disk(kernel, ramdisk, append)]
+        scratch = card.uboot_disk(kernel, ramdisk, append)
+        disks.append(scratch)
         firmware, ramdisk, append = boards.U_BOOT_VIRT, None, ""
     return machine.Machine(image=kernel, initrd=ramdisk, append=append, firmware=firmware,
-                           disks=disks, forwards=args.forward, smp=args.smp or 1, mem=args.mem,
-                           gic=args.gic, cpu=args.cpu, el2=args.el2, icount=args.icount,
-                           goodbye=b"poweroff\r" if args.root else b"\x04")
+                           disks=disks, forwards=args.forward, smp=args.smp or 1,
+                           mem=args.mem or "1024M", gic=args.gic or 2,
+                           cpu=args.cpu or "cortex-a72", el2=args.el2, icount=args.icount,
+                           goodbye=b"poweroff\r" if args.root else b"\x04", scratch=scratch)
 
 
 def run(args):
-    one = make_machine(args)
-    if sys.stdin.isatty():
-        return machine.attended(one, args.timeout)
-    return machine.unattended(one, args.timeout or 900)
+    with make_machine(args) as one:
+        if sys.stdin.isatty():
+            return machine.attended(one, args.timeout)
+        return machine.unattended(one, args.timeout or 900)
 
 
 def test(args):
@@ -303,12 +321,14 @@ def bench(args):
 
 def image(args):
     if args.board == "virt":
+        if args.root:
+            raise Failure("--root is a card's: with --board rpi3 or rpi4 (./ouzel run --root "
+                          "debian is for virt)")
         build.image("native" if args.native else "linux", args.compiler)
         return 0
     if args.native:
         raise Failure("--native makes no card: not with --board " + args.board)
     import card
-    import debian
     board = boards.ALL[args.board]
     made = card.make(board, args.compiler, debian.image() if args.root else None)
     say("to write it to a card (all that is on the card is lost; lsblk shows its name):")
@@ -320,7 +340,8 @@ def image(args):
 def debug(args):
     import debugging
     packages.ensure(packages.DEBUGGING)
-    return debugging.run(make_machine(args), args)
+    with make_machine(args) as one:
+        return debugging.run(one, args)
 
 
 def fuzz(args):
@@ -365,6 +386,9 @@ def main():
     try:
         return globals()[args.command](args)
     except Failure as e:
+        print(f"ouzel: {e}", file=sys.stderr)
+        return 1
+    except (OSError, subprocess.CalledProcessError) as e:  # a file or a tool: the text names it
         print(f"ouzel: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

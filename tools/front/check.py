@@ -2,6 +2,7 @@
 """./ouzel test: build everything, run every test, count the results."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import time
 import boards
 import build
 import card
+import debian
 import initrd
 import packages
 from say import BUILD, LOGS, ROOT, Failure, say, short
@@ -29,16 +31,17 @@ def attempt(count, name, action):
     """A build as a test: it fails, the others go on."""
     try:
         result = action()
-    except Failure as e:
+    except (Failure, OSError, subprocess.CalledProcessError) as e:
         count.add(name, str(e))
-        print(f"ouzel: {e}", flush=True)
+        print(f"ouzel: {name}: {e}", flush=True)
         return None
     count.add(name)
     return result
 
 
 def ctest(count, preset, only, full):
-    """Run one preset's tests; every result that they left counts, and one that is missing."""
+    """Run one preset's tests; every result that they left counts, and one that is missing.
+    Returns how many programs there were."""
     folder = os.path.join(BUILD, preset)
     select = ["--test-dir", folder]
     if only:
@@ -49,7 +52,7 @@ def ctest(count, preset, only, full):
                              text=True, check=False)
     if listing.returncode:
         count.add(f"{preset}: ctest", "can't list its tests")
-        return
+        return 0
     names = [test["name"] for test in json.loads(listing.stdout)["tests"]]
     for name in names:
         for stale in (name, name + ".log"):
@@ -82,6 +85,7 @@ def ctest(count, preset, only, full):
                 test, _, why = rest.partition(": ")
                 count.add(f"{name}: {test}", why if verdict == "FAILED" else None)
     say(f"{preset}: tests took {time.monotonic() - start:.0f} s")
+    return len(names)
 
 
 def fuzz(count):
@@ -95,11 +99,11 @@ def fuzz(count):
 def run(full=False, only=None):
     packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.CLANG,
                     packages.TESTING, packages.TREES, packages.CARD, packages.U_BOOT,
-                    packages.BROWSING if full else {})
-    count = Count()
+                    {**packages.BROWSING, **packages.DEBIAN_ROOT} if full else {})
+    count, programs = Count(), 0
     # The short ones first, so that what is quickly broken is quickly said.
     if attempt(count, "build host tests", build.host):
-        ctest(count, "host", only, full)
+        programs += ctest(count, "host", only, full)
     if full and not only:
         fuzz(count)
     attempt(count, "build with clang", lambda: build.cross("clang"))
@@ -114,7 +118,12 @@ def run(full=False, only=None):
                 say(f"n/a: the tests of the {board.title} in QEMU: {e}")
         if full:
             attempt(count, "build native Linux", lambda: build.linux("native"))
-        ctest(count, "gcc", only, full)
+            if not only or re.search("debian|both", only):
+                attempt(count, "Debian root file system", debian.image)
+        programs += ctest(count, "gcc", only, full)
+    if only and not programs:
+        count.add(f"--only {only}", "no test has such a name" if full else
+                  "no test has such a name, --full's apart")
     print(build.sizes(), flush=True)
     for name, why in count.failed:
         print(f"FAILED {name}: {why}")
@@ -123,12 +132,15 @@ def run(full=False, only=None):
 
 
 def soak(minutes, compiler):
+    packages.ensure(packages.BUILDING, packages.LINUX, packages.RUNNING, packages.DEBIAN_ROOT)
     image = build.image("linux", compiler)
+    debian.image()
     here = os.path.dirname(os.path.abspath(__file__))
     results = os.path.join(os.path.dirname(image), "results", "soak")
     # The first round of each kind comes before the clock starts; emulation is slow.
     limit = minutes * 60 + 3600
-    say(f"soaking for {minutes} minutes; what it says: {short(results)}.log")
+    say(f"soaking for {minutes} minutes, after a first round of some four; what it says: "
+        f"{short(results)}.ouzel.now, and in the end {short(results)}.log")
     return subprocess.run([sys.executable, "-B", os.path.join(here, "runner.py"), results,
                            "--limit", str(limit), "debian", "--image", image, "--smp", "4",
                            "--gic", "3", "--mem", "2048M", "--set", f"SOAK_MINUTES={minutes}",

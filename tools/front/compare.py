@@ -18,7 +18,7 @@ import build
 import initrd
 import packages
 from compare_report import effort, read_json, show, slower, write_json
-from machine import Guest, Machine, clean
+from machine import Guest, Machine, check_output, clean
 from say import BUILD, LOGS, ROOT, Failure, say, short
 
 KINDS = ("native", "ouzel")
@@ -260,7 +260,9 @@ def trace_boot(program, folder, options):
 def profile(known, program, folder, options):
     """--profile ROW: once to see how big an operation is, then where its instructions go."""
     import compare_profile as tool
-    name = choose(known, [options.profile])[-1]
+    name, *more = choose(known, [options.profile])[1:] or ["compute"]
+    if more:
+        raise Failure(f"--profile {options.profile}: one row, not {', '.join([name, *more])}")
     if name == "boot":
         counts, ops = trace_boot(program, folder, options)
     else:
@@ -278,13 +280,18 @@ def profile(known, program, folder, options):
 
 
 def run(options):
+    if options.profile and (options.json or options.compare or options.row):
+        raise Failure("--profile looks at one row: not with --row, --json or --compare")
+    check_output(options.json, "--json")
+    check_output(options.html, "--html")
+    old = read_json(options.compare) if options.compare else None
     packages.ensure(packages.BUILDING, packages.RUNNING, packages.LINUX, packages.TESTING)
     os.makedirs(SCRATCH, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as options.scratch:
-        return run_here(options)
+        return run_here(options, old)
 
 
-def run_here(options):
+def run_here(options, old):
     known = known_rows()
     folder = build.cross("gcc", ["linux_bench"])
     program = os.path.join(folder, "linux-bench", "rows")
@@ -292,7 +299,6 @@ def run_here(options):
     if options.profile:
         return profile(known, program, folder, options)
     names = choose(known, options.row, FULL if options.full else DEFAULT)
-    old = read_json(options.compare) if options.compare else None
     words = ["--divide", str(options.divide), "--repeat", str(options.repeat),
              "--mem", options.mem.rstrip("M")]
     rows, wrong = measure(known, names, words, program, options)

@@ -15,7 +15,7 @@ import re
 import build
 import packages
 from compare_report import read_json
-from machine import Guest, Machine, clean
+from machine import Guest, Machine, check_output, clean
 from say import LOGS, Failure, say, short
 
 COLUMNS = ("ouzel", "native", "entries", "ttbr", "isb", "dsb", "tlbi")
@@ -93,6 +93,7 @@ def measure(image, limit, **more):
 
 
 def run(json_file, compare=None):
+    check_output(json_file, "--json")
     old = read_json(compare) if compare else None
     packages.ensure(packages.BUILDING, packages.RUNNING)
     found = measure(build.image("bench"), 900)

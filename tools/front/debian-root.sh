@@ -31,6 +31,7 @@ fi
 
 root=$folder/root
 rm -rf "$root"
+trap 'rm -rf "$root"' EXIT # it is root's: nobody else could remove it
 options=()
 for option; do
         options+=(--aptopt="$option")
@@ -72,7 +73,6 @@ ExecStart=-/sbin/agetty -o '-p -f -- \\u' --keep-baud --autologin root 115200 - 
 END
 chroot "$root" systemctl enable systemd-networkd >/dev/null 2>&1
 echo root:ouzel | chroot "$root" chpasswd
-# A serial line has no size; ask the terminal for it at login, as long as it answers.
 cat >"$root/root/.bash_profile" <<'END'
 . ~/.bashrc
 END
@@ -85,6 +85,5 @@ END
 rm -f "$image.new"
 truncate -s "$size" "$image.new"
 mke2fs -q -t ext4 -L root -d "$root" "$image.new"
-rm -rf "$root"
 chown "$owner" "$image.new"
 mv "$image.new" "$image"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A Debian root file system for --root debian: made once, then kept, and what is changed in it
 stays, as on any disk. `rm build/debian/root.img` starts afresh."""
+import fcntl
 import os
 import re
 
@@ -17,17 +18,23 @@ PACKAGES = """
 
 
 def image():
-    path = os.path.join(BUILD, "debian", "root.img")
-    if os.path.exists(path):
-        return path
+    folder = os.path.join(BUILD, "debian")
+    path = os.path.join(folder, "root.img")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w") as lock:  # tests may want it at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            make(folder, path)
+    return path
+
+
+def make(folder, path):
     packages.ensure(packages.DEBIAN_ROOT)
     sources = packages.machine_sources()
     release = [suite for _, suite, codename in sources if suite == codename]
     if not release:
         raise Failure("no Debian release among this machine's apt sources (apt-get "
                       "indextargets), so there is nothing to make a root file system of")
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     listing = os.path.join(folder, "sources.list")
     with open(listing, "w") as f:
         f.write(packages.source_lines(sources))
@@ -41,7 +48,6 @@ def image():
         path, SIZE, f"{os.getuid()}:{os.getgid()}", ",".join(PACKAGES), *proxies], "debian-root")
     say(f"{short(path)}: {os.stat(path).st_blocks * 512 >> 20} MiB; log in as root, the password "
         "is 'ouzel'")
-    return path
 
 
 def modules(kind):
@@ -52,6 +58,8 @@ def modules(kind):
         return []
     stamp = os.path.join(top, "modules.installed")
     if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(stamp):
+        new = f"{path}.{os.getpid()}"
         step("disk with Linux's modules", ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "modules",
-                                           "-d", tree, path, "64M"], "modules-image")
+                                           "-d", tree, new, "64M"], "modules-image")
+        os.replace(new, path)  # a machine that runs goes on with the one it has
     return [path]

@@ -8,7 +8,7 @@ import subprocess
 
 from say import BUILD, ROOT, Failure, say, short
 
-RAM = 0x40000000  # QEMU's hw/arm/virt.c: where memory begins
+RAM = {"virt": 0x40000000}  # QEMU's hw/arm/virt.c: where memory begins; at 0 on a Raspberry Pi
 
 
 def free_port():
@@ -17,7 +17,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def load_offset(image):
+def load_offset(image, board):
     """How far below its link address QEMU loads the kernel (Linux: arm64/booting.rst).
 
     QEMU's hw/arm/boot.c puts an Image at its text_offset, and 2 MiB further up where its own
@@ -27,7 +27,7 @@ def load_offset(image):
         text_offset, = struct.unpack_from("<Q", f.read(64), 8)
     if text_offset < 4096:
         text_offset += 2 << 20
-    return RAM + text_offset - 0xffff7fc000000000
+    return RAM.get(board, 0) + text_offset - 0xffff7fc000000000
 
 
 def script(machine, args, port):
@@ -39,7 +39,8 @@ def script(machine, args, port):
         folder = os.path.join(BUILD, args.compiler)
         lines += [f"file {folder}/kernel.elf",
                   # Until the MMU is on, the kernel runs where it was loaded.
-                  f"add-symbol-file {folder}/kernel.elf -o {load_offset(machine.image):#x}",
+                  f"add-symbol-file {folder}/kernel.elf -o "
+                  f"{load_offset(machine.image, args.board):#x}",
                   f"add-symbol-file {folder}/bin/pager"]
         if not args.native and os.path.exists(f"{BUILD}/linux/ouzel/vmlinux"):
             lines += [f"add-symbol-file {BUILD}/linux/ouzel/vmlinux"]
@@ -58,7 +59,8 @@ def run(machine, args):
               "-monitor", "none")
     argv = machine.command(serial) + ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
     qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                            env=machine.environment())
     try:
         pty = ""
         for line in qemu.stdout:
@@ -69,7 +71,8 @@ def run(machine, args):
         if not pty:
             raise Failure("QEMU did not start, see above")
         say(f"the guest's console: tail -f {short(log)}; to type there: screen {pty}")
-        say("gdb: continue starts the machine, Ctrl-C stops it; help ouzel, quit ends both")
+        say("gdb: continue starts the machine, Ctrl-C stops it; apropos ouzel: more commands; "
+            "quit ends both")
         commands = os.path.join(folder, "gdbinit")
         with open(commands, "w") as f:
             f.write("\n".join(script(machine, args, port)) + "\n")
@@ -80,7 +83,9 @@ def run(machine, args):
                 gdb += ["-ex", text]
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is gdb's
         try:
-            return subprocess.run(gdb).returncode
+            return subprocess.run(gdb, timeout=args.timeout).returncode
+        except subprocess.TimeoutExpired as e:
+            raise Failure(f"gdb did not end within {args.timeout} s (--timeout): stopped") from e
         finally:
             signal.signal(signal.SIGINT, before)
     finally:

@@ -16,8 +16,11 @@ PLACES = ("src/kernel/", "src/arch/", "lib/", "servers/pager/")
 def tidy(source):
     run = subprocess.run(["clang-tidy", "--quiet", "-p", os.path.join(ROOT, "build", "clang"),
                           source], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True)
-    return run.stdout.strip() if run.returncode or run.stdout.strip() else ""
+                         stderr=subprocess.PIPE, text=True)
+    said = run.stdout.strip()
+    if run.returncode and not said:
+        said = f"{source}: clang-tidy failed: {run.stderr.strip()}"
+    return said
 
 
 def run():

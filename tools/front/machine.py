@@ -37,6 +37,14 @@ class Machine:
     tree: str = None          # a board's device tree, if it is not to be its own
     card: str = None          # a board's SD card
     firmware: str = None      # U-Boot, started instead of the image
+    scratch: str = None       # a disk for this machine alone, removed in the end
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        if self.scratch:
+            os.remove(self.scratch)
 
     def command(self, serial=("-serial", "mon:stdio")):
         if self.board:
@@ -96,18 +104,26 @@ def check_file(path, what):
         raise Failure(f"{what} {path}: not readable")
 
 
+def check_output(path, what):
+    """Before long work whose result goes there."""
+    if path and (os.path.isdir(path) or not os.access(os.path.dirname(path) or ".", os.W_OK)):
+        raise Failure(f"{what} {path}: can't be written")
+
+
 def attended(machine, timeout=None):
     """QEMU takes over this terminal; returns its exit code."""
     say("starting QEMU. To leave it: Ctrl-a x. To its monitor and back: Ctrl-a c.")
     # Ctrl-C is the guest's: QEMU turns the terminal's signals off, and we ignore what comes
     # before it has done so.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    qemu = subprocess.Popen(machine.command(), env=machine.environment())
     try:
-        return subprocess.run(machine.command(), timeout=timeout,
-                              env=machine.environment()).returncode
+        return qemu.wait(timeout)
     except subprocess.TimeoutExpired as e:
         raise Failure(f"the guest did not end within {timeout} s (--timeout): stopped") from e
     finally:
+        qemu.terminate()  # so that it gives the terminal back as it was
+        qemu.wait()
         signal.signal(signal.SIGINT, before)
 
 

@@ -33,7 +33,8 @@ RUNNING = {"qemu-system-arm": "the machine"}
 CLANG = {"clang": "the second compiler", "lld": "its linker", "llvm": "its tools"}
 TESTING = {"libcmocka-dev": "host tests", "shellcheck": "looks for mistakes in scripts",
            "libc6-dev-arm64-cross": "test programs for Linux",
-           "device-tree-compiler": "device trees that lack something, to boot with"}
+           "device-tree-compiler": "device trees that lack something, to boot with",
+           "git": "lists the project's files"}
 BROWSING = {"chromium": "shows the page of ./ouzel bench linux --html, in its test"}
 LINTING = {"clang-tidy": "looks for mistakes in C"}
 FUZZING = {"libclang-rt-dev": "libFuzzer"}
@@ -60,7 +61,8 @@ DEBIAN_ROOT = {
 
 def query(*argv):
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True).stdout
+                          stderr=subprocess.DEVNULL, text=True,
+                          env={**os.environ, "LC_ALL": "C"}).stdout  # we read what it says
 
 
 def installed(names):
@@ -108,8 +110,10 @@ def ensure(*groups):
         say("not in this machine's package lists: " + ", ".join(sorted(lost)))
         files = from_backports(sorted(lost))
     env = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    # A machine that has just started may be installing its updates: that is waited for.
     step("packages", root + env + ["apt-get", "-y", "--no-install-recommends",
-                                   "-o", "Dpkg::Use-Pty=0", "install"]
+                                   "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=600",
+                                   "install"]
          + sorted(set(missing) - lost) + files, "apt-install",
          hint="is another apt running, or the network away? Run this again then.")
 
@@ -177,9 +181,15 @@ def from_backports(names):
     arch = query("dpkg", "--print-architecture").strip()
     options, top = private_root(f"{codename}-backports", arch,
                                 [(uri, f"{codename}-backports", "")])
+    for name in debs(top):  # of earlier requests
+        os.remove(os.path.join(top, name))
     step("download", ["apt-get"] + options + ["download"] + names, "apt-download", cwd=top,
          hint="this Debian does not have them: Debian 12 with its security updates does")
-    return [os.path.join(top, f) for f in os.listdir(top) if f.endswith(".deb")]
+    return [os.path.join(top, name) for name in debs(top)]
+
+
+def debs(folder):
+    return sorted(name for name in os.listdir(folder) if name.endswith(".deb"))
 
 
 def newer_qemu():
@@ -215,9 +225,8 @@ def newer_qemu():
                                                     "qemu-system-modules-spice"],
              "apt-qemu-modules", cwd=archives)
         shutil.rmtree(place, ignore_errors=True)
-        for name in sorted(os.listdir(archives)):
-            if name.endswith(".deb"):
-                subprocess.run(["dpkg-deb", "-x", os.path.join(archives, name), place], check=True)
+        for name in debs(archives):
+            subprocess.run(["dpkg-deb", "-x", os.path.join(archives, name), place], check=True)
         open(os.path.join(place, "complete"), "w").close()
     libraries = os.path.join(place, "usr", "lib", f"{os.uname().machine}-linux-gnu")
     return ([os.path.join(place, "usr", "bin", "qemu-system-aarch64"), "-L",

@@ -19,7 +19,9 @@ def run(seconds):
     config = os.path.join(LOGS, "why3.conf")
     os.makedirs(LOGS, exist_ok=True)
     if not os.path.exists(config):
-        step("looking for provers", ["why3", "config", "detect", "-C", config], "why3-detect")
+        step("looking for provers", ["why3", "config", "detect", "-C", config + ".new"],
+             "why3-detect")
+        os.replace(config + ".new", config)
     log = os.path.join(LOGS, "prove.log")
     argv = ["frama-c", "-cpp-extra-args=-Iinclude -Isrc/kernel", "-machdep", "gcc_x86_64",
             "-wp", "-wp-rte", "-wp-prover", "z3,cvc4", "-wp-timeout", str(seconds),

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,10 @@ END = re.compile(r"^TESTS (\d+)\s*$", re.M)
 NAMES = {".c": re.compile(r"^TEST\((\w+)\)", re.M), ".sh": re.compile(r"^\s*check (\w+) ", re.M)}
 BUILDING = threading.Lock()  # both sides need the same
 CMOCKA = re.compile(r"cmocka_unit_test\w*\(\s*(\w+)")
+
+
+class Overdue(Exception):
+    """Not even what has a limit of its own came to an end."""
 
 
 class Results:
@@ -465,6 +470,11 @@ def main():
     parser.add_argument("--append", default="", help="boot arguments for native programs")
     args = parser.parse_args()
 
+    def overdue(*_):
+        raise Overdue(f"did not end within {args.limit} s")
+    signal.signal(signal.SIGALRM, overdue)
+    signal.alarm(args.limit + 30)  # before ctest ends all of it, at 60, without results
+
     results, text = Results(), ""
     start = time.monotonic()
     try:
@@ -478,6 +488,10 @@ def main():
     except Failure as e:
         results.missing(expected(args.names) or ["start"], str(e))
         print(e)
+    except Overdue as e:
+        results.add("the_end", "FAILED", str(e))
+        print(e)
+    signal.alarm(0)
     os.makedirs(os.path.dirname(args.results), exist_ok=True)
     with open(args.results + ".log", "w") as f:
         f.write(text)
