@@ -29,8 +29,9 @@ static void take(struct space *space, uint32_t pair)
         used[pair / 64] |= 1ul << (pair % 64);
         space->asid = pair * 2;
         space->asid_generation = generation;
-        space->ttbr1 = (space->own ? space->root : kernel_l0_pa) | (uint64_t)space->asid << 48;
-        cpu_table_barrier(); /* who changes an entry that we walk from now on, sees the ASID */
+        cpu_table_barrier(); /* who changes an entry that is walked from now on, sees the ASID */
+        WRITE_ONCE(space->ttbr1, (space->own ? space->root : kernel_l0_pa) |
+                                         (uint64_t)space->asid << 48);
 }
 
 static bool try_take(struct space *space)

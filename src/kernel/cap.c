@@ -136,35 +136,42 @@ static void cap_adopt(const struct cap *gone)
         }
 }
 
-static bool parent_dying(const struct cap *cap)
+/* What it was copied from, if that is still there. */
+static struct cap *parent_of(const struct cap *cap)
 {
         struct task *task = cap->parent_serial ? tasks[cap->parent_task] : NULL;
-        const struct cap *parent = task ? cap_slot(task, cap->parent_slot) : NULL;
+        struct cap *parent = task ? cap_slot(task, cap->parent_slot) : NULL;
 
-        return parent && parent->serial == cap->parent_serial && parent->dying;
+        return parent && parent->serial == cap->parent_serial ? parent : NULL;
 }
 
-/* Delete all copies of cap, and their copies. */
+/*
+ * Delete all copies of cap, and their copies. What is known of a capability is noted in it, so
+ * each is climbed over twice at most, however long the chains of copies are.
+ */
 static void cap_revoke(struct cap *origin)
 {
+        enum { UNKNOWN, GOES, STAYS };
+        struct cap *cap, *at;
         struct task *task;
-        struct cap *cap;
-        bool again;
 
-        origin->dying = 1;
-        do {
-                again = false;
-                FOR_EACH_CAP(task, cap) {
-                        if (cap->type != CAP_NONE && !cap->dying && parent_dying(cap)) {
-                                cap->dying = 1;
-                                again = true;
-                        }
-                }
-        } while (again);
-        origin->dying = 0;
-        FOR_EACH_CAP(task, cap)
-                if (cap->type != CAP_NONE && cap->dying)
+        origin->revoked = GOES;
+        FOR_EACH_CAP(task, cap) {
+                if (cap->type == CAP_NONE)
+                        continue;
+                for (at = cap; at && at->revoked == UNKNOWN; at = parent_of(at))
+                        at->revoked = STAYS;
+                if (at && at->revoked == GOES)
+                        for (at = cap; at->revoked == STAYS; at = parent_of(at))
+                                at->revoked = GOES;
+        }
+        origin->revoked = STAYS;
+        FOR_EACH_CAP(task, cap) {
+                if (cap->type != CAP_NONE && cap->revoked == GOES)
                         cap_clear(cap);
+                else
+                        cap->revoked = UNKNOWN;
+        }
 }
 
 void object_init(struct object *object, unsigned type, struct task *owner)

@@ -247,7 +247,7 @@ static void fault_answered(struct thread *t, uint64_t tag)
                 thread_wake(t);
         } else {
                 t->state = STATE_stopped;
-                t->custody = t->cpu;
+                custody_give(t, t->cpu);
         }
 }
 
@@ -318,7 +318,7 @@ void ipc_dead(struct thread *t)
         if (t->slow & SLOW_FAULT) {
                 thread_slow(t, 0, SLOW_FAULT);
                 t->state = STATE_stopped;
-                t->custody = t->cpu;
+                custody_give(t, t->cpu);
         } else {
                 t->regs.x[0] = E_DEAD;
                 thread_wake(t);

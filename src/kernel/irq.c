@@ -10,16 +10,17 @@
 
 static struct irq *lines[MAX_LINES];
 
-static void irq_forward(struct irq *irq)
+static __attribute__((noinline)) void irq_forward(struct irq *irq)
 {
-        struct thread *vcpu = READ_ONCE(irq->vcpu); /* vcpu_end may take it away */
+        struct thread *vcpu = READ_ONCE(irq->vcpu); /* another core may take it away */
+        struct notification *notification = READ_ONCE(irq->notification);
 
         if (irq->masked)
                 irq->held = true;
         else if (vcpu)
                 vcpu_signal_irq(vcpu, irq->bit);
-        else if (irq->notification)
-                notification_signal(irq->notification, 1ul << irq->bit);
+        else if (notification)
+                notification_signal(notification, 1ul << irq->bit);
 }
 
 /* Take all pending interrupts of this core. Who runs then is schedule()'s to say. */
@@ -27,6 +28,7 @@ void irq_handle(void)
 {
         struct cpu *cpu = this_cpu();
         unsigned ack, line;
+        struct irq *irq;
 
         while ((line = IRQ_NUMBER(ack = irqchip_ack())) < MAX_LINES) {
                 COUNT(irqs);
@@ -44,8 +46,8 @@ void irq_handle(void)
                         cross_poll();
                         inbox_run();
                         cpu->resched = 1;
-                } else if (lines[line]) {
-                        irq_forward(lines[line]);
+                } else if ((irq = READ_ONCE(lines[line]))) {
+                        irq_forward(irq);
                 } else {
                         irqchip_disable(line); /* nobody owns it any more */
                         irqchip_deactivate(line);
@@ -55,11 +57,11 @@ void irq_handle(void)
 
 void irq_drop(struct irq *irq)
 {
+        lines[irq->line] = NULL; /* first: a core that takes it now turns it off, too */
         irqchip_disable(irq->line);
         irqchip_deactivate(irq->line);
         if (irq->vcpu)
                 irq->vcpu->irqs[irq->bit] = NULL;
-        lines[irq->line] = NULL;
 }
 
 static struct irq *irq_at(uint64_t slot, enum ouzel_error *error)
@@ -126,9 +128,17 @@ struct result SYS4(irq_bind, slot, target, bit, flags)
                 }
         }
         if (!error) {
+                struct thread *old = irq->vcpu;
+                uint64_t waits = 0;
+
                 irqchip_disable(irq->line);
-                if (irq->vcpu)
-                        irq->vcpu->irqs[irq->bit] = NULL;
+                quiesce(); /* nobody forwards it any more, and what was sent has arrived */
+                if (old)
+                        old->irqs[irq->bit] = NULL;
+                if (old == current()) { /* what it has not taken goes with the line */
+                        waits = old->block->irqs & 1ul << irq->bit;
+                        old->block->irqs ^= waits;
+                }
                 irq->vcpu = vcpu;
                 irq->notification = n;
                 irq->bit = bit;
@@ -136,6 +146,10 @@ struct result SYS4(irq_bind, slot, target, bit, flags)
                         vcpu->irqs[bit] = irq;
                 irq->cpu = &cpus[irqchip_enable(irq->line, (vcpu ? vcpu->cpu : n->cpu)->id,
                                                 irq->edge)];
+                if (waits) {
+                        irq_forward(irq);
+                        this_cpu()->resched = 1; /* it may be for the caller itself */
+                }
         }
         big_unlock();
         return ERROR(error);

@@ -58,7 +58,7 @@ struct cap {
                 uint32_t kind; /* the four below: type is the lowest byte */
                 struct {
                         uint8_t type, rights;
-                        uint8_t dying;  /* being revoked */
+                        uint8_t revoked; /* by cap_revoke, 0 but while it runs */
                         uint8_t copied; /* has copies that name it as their parent */
                 };
         };
@@ -211,7 +211,7 @@ struct irq {
 struct trace_event { uint64_t time, what, a, b, c; };
 #define TRACE_EVENTS 512
 
-/* Nobody but its own core touches it, except inbox (atomic) and what cross.c says. */
+/* Nobody but its own core touches it, except inbox (atomic) and what lock.c says. */
 struct cpu {
         struct thread *current;
         uint64_t stack;
@@ -342,7 +342,7 @@ struct task *task_new(struct task *parent, uint64_t quota, enum ouzel_error *err
 void root_task_start(void);
 void object_destroy(struct object *object); /* big lock held; quiesces and frees */
 
-/* ---- space.c, sync.c, asid.c, tlb.c ------------------------------------------------------- */
+/* ---- space.c, sync.c, asid.c ------------------------------------------------------------- */
 extern struct space *all_spaces;
 /* kmem_alloc, and where the quota is used up, by forgetting some process's mappings. */
 void *page_anyhow(struct task *owner);

@@ -47,7 +47,7 @@
 #define CPU_NO_FAST    0x14 /* u32: tracing, or a test of the slow path */
 #define CPU_FP_ON      0x18 /* u32: CPACR_EL1 lets EL0 use FP now; a pair with the next */
 #define CPU_READY_TOP  0x1c /* s32: priority of the best ready thread, -1 = none */
-#define CPU_N_ENTRY    0x20 /* u64 counters that assembly keeps, see counters.c */
+#define CPU_N_ENTRY    0x20 /* u64 counters that assembly keeps: counters_read tells them */
 #define CPU_N_FAST     0x28
 #define CPU_N_TTBR     0x30
 #define CPU_N_VENTRY   0x38

@@ -248,7 +248,7 @@ static unsigned leaf_access(pte_t entry)
 
 bool space_allows(struct space *space, vaddr_t va, unsigned access, paddr_t *pa)
 {
-        unsigned level;
+        unsigned level = 3;
 
         spin_lock(&space->lock); /* other cores change tables, and free them */
         pte_t entry = space_lookup(space, va, &level);
@@ -529,7 +529,7 @@ struct result SYS2(space_update_list, slot, count)
         enum ouzel_error error = E_OK;
         struct thread *self = current();
         struct space *space = space_at(slot, &error);
-        uint64_t done = 0, i = 0;
+        uint64_t done = 0, i = 0, left = UPDATE_PAGES_MAX; /* of all */
 
         if (!space)
                 return ERROR(error);
@@ -544,7 +544,10 @@ struct result SYS2(space_update_list, slot, count)
                 u.pa = READ_ONCE(list[i].pa);
                 u.flags = READ_ONCE(list[i].flags);
                 u.count = READ_ONCE(list[i].count);
-                struct result r = update_result(space, self->task, u.va, u.pa, u.flags, u.count);
+                struct result r = u.count > left ? ERROR(E_RANGE)
+                                                 : update_result(space, self->task, u.va, u.pa,
+                                                                 u.flags, u.count);
+                left -= u.count; /* unless that was the last */
                 error = (enum ouzel_error)r.error;
                 done = r.value;
         }

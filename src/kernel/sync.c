@@ -317,8 +317,7 @@ static void sync_span(struct sync *s, vaddr_t va, vaddr_t last)
                 const pte_t *table;
                 pte_t leaf;
 
-                if (UNLIKELY(++s->tables > TABLES_MAX)) {
-                        reject(s->space, va, E_LIMIT);
+                if (UNLIKELY(++s->tables > TABLES_MAX)) { /* the first access finds the rest */
                         unmap_span(s, va, last + 1 ? last + 1 : last);
                         return;
                 }

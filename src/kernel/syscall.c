@@ -49,8 +49,8 @@ void exception_native(struct thread *t)
                 vcpu_server_exception(t, esr, far);
                 return;
         }
-        uint64_t access = ec == EC_IABORT ? ACCESS_EXEC
-                          : (esr & 1 << 6) ? ACCESS_WRITE : ACCESS_READ;
+        bool write = (esr & (1 << 8 | 1 << 6)) == 1 << 6; /* WnR, and no cache maintenance (CM) */
+        uint64_t access = ec == EC_IABORT ? ACCESS_EXEC : write ? ACCESS_WRITE : ACCESS_READ;
         unsigned status = esr & 0x3f;
         if ((ec == EC_IABORT || ec == EC_DABORT) && status >= 4 && status <= 15) {
                 COUNT(faults);

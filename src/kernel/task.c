@@ -142,8 +142,9 @@ again:
         object_free(&task->space->object);
         kmem_free(task, task->regions.r);
         object_unlink(&task->object);
-        kmem_free(task, task);
-        quota_return(parent, task->quota);
+        uint64_t quota = task->quota;
+        kmem_free(parent, task); /* whose used is the task's last page; it is gone from here on */
+        quota_return(parent, quota - 1);
 }
 
 /* Its child tasks first, the innermost before all: tasks nest deeper than our stack is. */
@@ -224,6 +225,7 @@ struct result SYS2(task_create, slot, quota)
                         own->parent_serial = UINT32_MAX;
                         cap_install(cap, &task->object, CAP_TASK, RIGHT_ALL, 0);
                         cap_install(space_cap, &task->space->object, CAP_SPACE, RIGHT_ALL, 0);
+                        space_cap->parent_serial = UINT32_MAX; /* the task's end is the space's */
                         TRACE(object, SYS_task_create, task->object.id, quota);
                 }
         }

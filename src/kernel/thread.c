@@ -159,8 +159,8 @@ void thread_ready(struct thread *t)
                         return;
                 }
         }
-        if (t->prio > cpu->current->prio || cpu->current->state != STATE_running ||
-            cpu->current == &cpu->idle)
+        if (t->prio >= cpu->current->prio || /* an equal's slice has to begin */
+            cpu->current->state != STATE_running || cpu->current == &cpu->idle)
                 cpu->resched = 1;
         ready_push(cpu, t);
 }
@@ -296,10 +296,16 @@ static inline bool switch_simply(struct cpu *cpu, struct thread *old)
 {
         struct thread *t = cpu->front;
         bool running = old->state == STATE_running; /* if not, it may even be t */
+        int32_t best = cpu->queue_top; /* of all others; -1 at least, so above who may not */
 
-        if (!t || t->rank < 0 || (old->rank & 1 << RANK_HEAVY) || cpu->no_fast)
+        if (!t || (old->rank & 1 << RANK_HEAVY) || cpu->no_fast)
                 return false;
-        if (running && (old->rank >= t->rank || old->rank <= cpu->queue_top))
+        if (running) {
+                if (old->rank <= best)
+                        return false;
+                best = old->rank;
+        }
+        if (t->rank <= best) /* for equals there are slices, and those have a timer */
                 return false;
         uint64_t ttbr1 = t->space->ttbr1;
         if (!ttbr1 || (cpu->timers && cpu->timers->deadline < cpu->timer_programmed))
@@ -649,7 +655,8 @@ void sys_thread_set(struct thread *self)
                          set.period > PERIOD_MAX ||
                          (set.budget && set.budget < timer_hz() / 100000))
                         error = E_INVALID; /* at least 10 us, at most the whole period */
-                else if (set.t->cpu != &cpus[core] && set.t->state != STATE_stopped)
+                else if (set.t->cpu != &cpus[core] &&
+                         (set.t->state != STATE_stopped || set.t->caller))
                         error = E_STATE; /* stop it first: then nothing of it is anywhere */
         }
         if (!error) {

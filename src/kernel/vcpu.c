@@ -76,11 +76,8 @@ void vcpu_deliver(struct thread *t)
         enter(t, 0x80, 0, 0);
 }
 
-static void signals_arrive(struct inbox_item *item)
+static void signals_take(struct thread *t)
 {
-        struct thread *t = CONTAINER(item, struct thread, signal_item);
-
-        __atomic_store_n(&t->signal_queued, 0, __ATOMIC_SEQ_CST); /* before the bits are read */
         uint64_t ipis = __atomic_exchange_n(&t->ipi_in, 0, __ATOMIC_SEQ_CST);
         uint64_t irqs = __atomic_exchange_n(&t->irq_in, 0, __ATOMIC_SEQ_CST);
         if (!t->block)
@@ -90,11 +87,19 @@ static void signals_arrive(struct inbox_item *item)
         vcpu_pending(t);
 }
 
+static void signals_arrive(struct inbox_item *item)
+{
+        struct thread *t = CONTAINER(item, struct thread, signal_item);
+
+        __atomic_store_n(&t->signal_queued, 0, __ATOMIC_SEQ_CST); /* before the bits are read */
+        signals_take(t);
+}
+
 static void signal_send(struct thread *t, uint64_t *in, uint64_t bits)
 {
         __atomic_fetch_or(in, bits, __ATOMIC_SEQ_CST);
         if (t->cpu == this_cpu()) {
-                signals_arrive(&t->signal_item);
+                signals_take(t); /* the item may be in our inbox all the same, and stays */
         } else if (!__atomic_exchange_n(&t->signal_queued, 1, __ATOMIC_SEQ_CST)) {
                 t->signal_item.run = signals_arrive;
                 inbox_push(t->cpu, &t->signal_item);
@@ -231,7 +236,9 @@ static uint64_t esr_current(uint64_t esr)
 static bool fault_solved(struct thread *t, uint64_t esr, uint64_t far)
 {
         unsigned ec = ESR_EC(esr);
-        unsigned access = ec == 0x20 ? ACCESS_EXEC : (esr & 1 << 6) ? ACCESS_WRITE : ACCESS_READ;
+        /* WnR, but not of cache maintenance (CM), which only has to be allowed to read. */
+        bool write = (esr & (1 << 8 | 1 << 6)) == 1 << 6;
+        unsigned access = ec == 0x20 ? ACCESS_EXEC : write ? ACCESS_WRITE : ACCESS_READ;
         unsigned status = esr & 0x3f;
 
         if (!(far >> 55 & 1))
@@ -266,13 +273,15 @@ void vcpu_server_exception(struct thread *t, uint64_t esr, uint64_t far)
 void vcpu_switch_in(struct thread *t)
 {
         struct space *space;
+        uint64_t ttbr1;
 
-        while (!(space = t->process ? t->process : t->space)->ttbr1) {
+        while (!(ttbr1 = READ_ONCE((space = t->process ? t->process : t->space)->ttbr1))) {
                 mmu_leave(); /* what this core had may go while we wait ... */
                 asid_ensure(space); /* ... and so may the process */
         }
-        t->ttbr1_server = t->space->root | (uint64_t)space->asid << 48;
-        t->ttbr1_user = kernel_l0_pa | (uint64_t)(space->asid + 1) << 48;
+        ttbr1 &= ~0ul << 48; /* its ASID: no other read of it would be as new */
+        t->ttbr1_server = t->space->root | ttbr1;
+        t->ttbr1_user = kernel_l0_pa | (ttbr1 + (1ul << 48));
 }
 
 /* ---- system calls -------------------------------------------------------------------------- */

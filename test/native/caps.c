@@ -140,9 +140,17 @@ TEST(cap_delete_of_the_original_ends_the_object_and_all_copies)
         EXPECT_EQ(usage_of(SLOT_TASK).used, used - 1);
 }
 
+static uint32_t deleted;
+
+static void deletes_slot(uint64_t slot)
+{
+        EXPECT_OK(CALL(cap_delete, slot));
+        __atomic_store_n(&deleted, 1, __ATOMIC_RELEASE);
+}
+
 TEST(cap_delete_refuses)
 {
-        unsigned task = task_bare(8);
+        unsigned task = task_new(40);
 
         EXPECT_E(CALL(cap_delete, 0), E_CAP);
         EXPECT_E(CALL(cap_delete, SLOT_TASK), E_CAP);
@@ -153,7 +161,13 @@ TEST(cap_delete_refuses)
         EXPECT_E(CALL(cap_delete, task), E_BUSY);             /* task_destroy ends a task */
         EXPECT_E(CALL(cap_delete, SLOT_TEST_THREAD), E_BUSY); /* the calling thread */
         EXPECT_EQ(type_of(task), CAP_TASK);
-        EXPECT_OK(CALL(cap_delete, task + 1)); /* the space's is a copy: the task keeps it */
+        /* The space's is a copy, and so is what the task has of it: it keeps its space. */
+        EXPECT_OK(CALL(cap_copy, task, 30, task + 1, RIGHT_ALL, 0));
+        EXPECT_OK(CALL(cap_delete, task + 1));
+        deleted = 0;
+        worker_start(deletes_slot, 30, .task = task);
+        wait_until(&deleted, 1); /* by one who goes on */
+        EXPECT_OK(CALL(kernel_check, SLOT_CONTROL));
         EXPECT_OK(CALL(kernel_check, SLOT_CONTROL));
 }
 
@@ -175,6 +189,27 @@ TEST(cap_revoke_takes_back_every_copy_of_a_copy)
         EXPECT_EQ(type_of(a), CAP_NONE);
         EXPECT_EQ(type_of(other), CAP_NONE);
         EXPECT_OK(CALL(notify_signal, n, 1));
+}
+
+/* Down the slots, up, and to and fro. */
+TEST(cap_revoke_of_a_long_chain_of_copies)
+{
+        unsigned first = slots_new(300), origin = notification_new(0), other = slot_new();
+
+        EXPECT_OK(CALL(cap_copy, SLOT_TASK, other, origin, RIGHT_ALL));
+        for (unsigned way = 0; way < 3; way++) {
+                unsigned last = other;
+                for (unsigned i = 0; i < 300; i++) {
+                        unsigned at = way == 0 ? 299 - i : way == 1 ? i : i & 1 ? i / 2 : 299 - i / 2;
+                        EXPECT_OK(CALL(cap_copy, SLOT_TASK, first + at, last, RIGHT_ALL));
+                        last = first + at;
+                }
+                EXPECT_OK(CALL(cap_revoke, way == 2 ? origin : other));
+                for (unsigned i = 0; i < 300; i++)
+                        EXPECT_EQ(type_of(first + i), CAP_NONE);
+                EXPECT_EQ(type_of(other), way == 2 ? CAP_NONE : CAP_NOTIFICATION);
+        }
+        EXPECT_OK(CALL(kernel_check, SLOT_CONTROL));
 }
 
 TEST(cap_revoke_finds_copies_whose_middle_was_deleted)

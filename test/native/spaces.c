@@ -395,6 +395,23 @@ TEST(space_update_list_says_which_element_and_page)
         EXPECT_E(CALL(space_query, SLOT_SPACE, TEST_VA + 0x10000), E_AGAIN);
 }
 
+TEST(space_update_list_refuses_more_pages_than_one_update_may_have)
+{
+        uint64_t buffer = frames_new(1), pa = frames_new(1);
+        struct worker *w = worker_make(list_main, 0, .buffer = buffer);
+        struct ouzel_update *u = frame_va(buffer);
+
+        u[0] = (struct ouzel_update){TEST_VA, pa, RW, 1};
+        u[1] = (struct ouzel_update){TEST_VA + (1ul << 30), 0, 0, UPDATE_PAGES_MAX - 1};
+        u[2] = (struct ouzel_update){TEST_VA, 0, 0, 1};
+        struct ouzel_result r = list_run(w, SLOT_SPACE, 3);
+        EXPECT_E(r.error, E_RANGE);
+        EXPECT_EQ(r.v1, 2);
+        EXPECT_EQ(r.v2, 0);
+        EXPECT_OK(CALL(space_query, SLOT_SPACE, TEST_VA)); /* the third was not done */
+        EXPECT_OK(list_run(w, SLOT_SPACE, 2).error);
+}
+
 TEST(space_update_list_refuses)
 {
         uint64_t buffer = frames_new(1);

@@ -327,6 +327,40 @@ TEST(sched_round_robin_in_one_priority)
                 EXPECT(had[i] >= 7 && had[i] <= 13);
 }
 
+/* No timer of a test's runs here: the equal's slice must have begun of itself. */
+static unsigned to_equal, to_test;
+static uint32_t equal_ran;
+
+static void is_woken(uint64_t unused)
+{
+        (void)unused;
+        CALL(notify_wait, to_equal, 0);
+        __atomic_store_n(&equal_ran, 1, __ATOMIC_RELEASE);
+}
+
+static void wakes_an_equal(uint64_t unused)
+{
+        uint64_t end = now() + 2 * hz;
+
+        (void)unused;
+        EXPECT_OK(CALL(notify_signal, to_equal, 1)); /* which goes on here, and not there */
+        while (!__atomic_load_n(&equal_ran, __ATOMIC_ACQUIRE) && now() < end)
+                ;
+        EXPECT_OK(CALL(notify_signal, to_test, equal_ran ? 1 : 2));
+}
+
+TEST(sched_an_equal_that_was_woken_has_its_turn)
+{
+        to_equal = notification_new(0);
+        to_test = notification_new(0);
+        equal_ran = 0;
+        struct worker *woken = worker_start(is_woken, 0);
+        wait_state(woken->slot, STATE_waiting);
+        worker_start(wakes_an_equal, 0);
+        EXPECT_EQ(RESULT_OF(notify_wait, to_test, 0).v1, 1);
+        worker_join(woken);
+}
+
 static uint32_t turn;
 
 static void takes_turns(uint64_t me)

@@ -616,6 +616,37 @@ TEST(vcpu_gets_interrupt_lines_of_devices)
 
 /* ---- how a vCPU ends ----------------------------------------------------------------------------- */
 
+/* As a CPU that goes off gives its lines to others. */
+static void gives_its_line(struct vcpu *v)
+{
+        uint64_t end = now() + 5 * hz;
+
+        irq_source_fire();
+        while (!__atomic_load_n(&v->block->irqs, __ATOMIC_ACQUIRE) && now() < end)
+                ;
+        EXPECT_EQ(v->block->irqs, 1ul << 9);
+        EXPECT_OK(CALL(irq_bind, SLOT_IRQ_SOURCE, vcpus[1].worker->slot, 10, 0));
+        EXPECT_EQ(v->block->irqs, 0);
+        while (!__atomic_load_n(&vcpus[1].block->irqs, __ATOMIC_ACQUIRE) && now() < end)
+                CALL(thread_yield, 0);
+        EXPECT_EQ(vcpus[1].block->irqs, 1ul << 10);
+        irq_source_quiet();
+        EXPECT_OK(CALL(irq_ack, SLOT_IRQ_SOURCE));
+}
+
+TEST(vcpu_that_gives_a_line_away_gives_what_came_on_it)
+{
+        struct vcpu *v = vcpu_make(0, gives_its_line, 0), *to = vcpu_make(1, svc_and_brk, cores - 1);
+
+        if (!irq_source_begin())
+                return;
+        EXPECT_OK(CALL(vcpu_enable, v->worker->slot, v->block, vcpu_vectors));
+        EXPECT_OK(CALL(vcpu_enable, to->worker->slot, to->block, vcpu_vectors));
+        EXPECT_OK(CALL(irq_bind, SLOT_IRQ_SOURCE, v->worker->slot, 9, 0));
+        worker_restart(v->worker);
+        worker_join(v->worker);
+}
+
 static void waits_for_notification(struct vcpu *v)
 {
         v->block->deadline = now() + hz / 100;

@@ -15,7 +15,7 @@ typedef uint64_t paddr_t;
 #define KERNEL_IMAGE_VA 0xffff7fc000000000ul /* link address: text RX, rodata R, data RW */
 #define DEVICE_MAP_VA 0xffff7fd000000000ul /* device registers, Device-nGnRE */
 
-/* Set by boot.S / boot_tables.c before kernel_main. */
+/* Set by boot.S and boot.c before kernel_main. */
 extern paddr_t kernel_l0_pa;     /* TTBR1 root that holds nothing but the kernel's slot */
 extern uint64_t kernel_l0_entry; /* descriptor of the slot: entry 255 of every TTBR1 root */
 extern paddr_t empty_l0_pa;      /* TTBR0 root that maps nothing */

@@ -25,17 +25,25 @@ void console_init(volatile void *base, unsigned kind)
         }
 }
 
+/* Whoever has the UART besides may have it wait for ever: then what we say is lost, until it goes
+ * on, and we wait no more than once. */
+#define POLLS_MAX (1 << 16)
+
 static void out(char c)
 {
+        static bool stuck;
+        unsigned polls = stuck ? 1 : POLLS_MAX;
+
         if (type == CONSOLE_PL011) {
-                while (uart[PL011_FR] & FR_TXFF)
+                while ((uart[PL011_FR] & FR_TXFF) && --polls)
                         ;
                 uart[PL011_DR] = (unsigned char)c;
         } else if (type == CONSOLE_MINI_UART) {
-                while (!(uart[MU_LSR] & LSR_TX_EMPTY))
+                while (!(uart[MU_LSR] & LSR_TX_EMPTY) && --polls)
                         ;
                 uart[MU_IO] = (unsigned char)c;
         }
+        stuck = !polls;
 }
 
 void console_putc(char c)

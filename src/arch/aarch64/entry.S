@@ -20,7 +20,7 @@
 #define ESR_SVC64      0x5600   /* top half: EC 0x15, IL; the low half is the immediate */
 #define NR_SYSCALLS    54
 
-        .text
+        .section .text.vectors, "ax"
 
 
 /* count a kernel event; clobbers the two registers */

@@ -147,10 +147,12 @@ unsigned irqchip_ack(void)
         panic_stop_here(); /* the IPI that got us here may say so */
         if (!boot.gic_version)
                 return bcm2836_ack();
-        if (!v3) /* whole: an SGI's EOIR and DIR want its sender, bits 12:10, back */
-                return rd(cpu_if, GICC_IAR);
-        __asm__ volatile("mrs %0, " ICC_IAR1 : "=r"(iar)::"memory");
-        /* The acknowledge happened before what follows touches the device. [IHI 0069H 4.1.1] */
+        if (v3)
+                __asm__ volatile("mrs %0, " ICC_IAR1 : "=r"(iar)::"memory");
+        else /* whole: an SGI's EOIR and DIR want its sender, bits 12:10, back */
+                iar = rd(cpu_if, GICC_IAR);
+        /* The acknowledge happened before what follows touches the device, or reads what the
+         * sender of an SGI has written. [IHI 0069H 4.1.1] */
         __asm__ volatile("dsb sy" ::: "memory");
         return iar;
 }

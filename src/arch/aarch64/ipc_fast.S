@@ -132,8 +132,8 @@ ipc_call_fast:
         ldr     w16, [x13, #T_RANK]
         cmp     x12, x17                        // at home here, and ...
         ldp     w15, w12, [x17, #CPU_FP_ON]     // and CPU_READY_TOP
-        ccmp    w16, w12, #8, eq                // ... nobody comes before it (#8: lt)
-        b.lt    call_other
+        ccmp    w16, w12, #8, eq                // ... comes before all others (#8: lt)
+        b.le    call_other
         space_enter x13, call_other
         // commit
         leave
@@ -165,8 +165,8 @@ ipc_reply_recv_fast:
         ccmp    x16, #0, #0, eq                 // ... the next message is not there yet ...
         ldr     w16, [x13, #T_RANK]
         ldp     w15, w12, [x17, #CPU_FP_ON]     // and CPU_READY_TOP
-        ccmp    w16, w12, #8, eq                // ... and nobody comes before the caller
-        b.lt    reply_fault
+        ccmp    w16, w12, #8, eq                // ... and the caller comes before all
+        b.le    reply_fault
         space_enter x13, reply_recv_other
         // commit
         leave
@@ -189,7 +189,7 @@ reply_fault:
         ldr     w16, [x13, #T_PRIO]
         ldr     w12, [x17, #CPU_READY_TOP]
         cmp     w16, w12
-        b.lt    reply_recv_other
+        b.le    reply_recv_other
         space_enter x13, reply_recv_other
         // commit
         leave
@@ -233,7 +233,7 @@ fault_fast:
         cmp     x12, x1
         ldp     w15, w12, [x1, #CPU_FP_ON]
         ccmp    w16, w12, #8, eq
-        b.lt    exception_native
+        b.le    exception_native
         mov     x17, x1
         mov     x9, sp
         mov     sp, x0
@@ -252,7 +252,8 @@ fault_fast:
         mov     x1, #7                          // the tag: seven words, LABEL_PAGE_FAULT
         movk    x1, #LABEL_PAGE_FAULT, lsl #TAG_LABEL_SHIFT
         mrs     x2, far_el1
-        ubfx    w3, w5, #6, #1                  // WnR
+        ubfx    w3, w5, #6, #1                  // WnR,
+        bic     w3, w3, w5, lsr #8              // but cache maintenance (CM) only reads
         add     w3, w3, #ACCESS_READ            // ACCESS_WRITE is one more
         tst     w11, #4
         mov     w4, #ACCESS_EXEC
