@@ -89,7 +89,7 @@ static void interrupts_grant(struct program *p, const void *fdt, const struct bu
         int len;
         const fdt32_t *irq = fdt_getprop(fdt, at->node[at->depth], "interrupts", &len);
 
-        if (!irq || !interrupts_to(fdt, at, c))
+        if (!irq || !c->cells || !interrupts_to(fdt, at, c))
                 return;
         for (; len >= c->cells * 4; irq += c->cells, len -= c->cells * 4) {
                 uint32_t line = line_of(c, irq);
@@ -117,7 +117,8 @@ static const struct program *owner_of(const struct program *p, uint64_t start, u
         return NULL;
 }
 
-static void registers_give(struct program *p, const char *what, uint64_t start, uint64_t size)
+static bool registers_give(struct program *p, const char *what, uint64_t start, uint64_t size,
+                           bool virtio)
 {
         uint64_t first = start & ~4095ul, end = (start + size + 4095) & ~4095ul;
         const struct program *owner = owner_of(p, first, end);
@@ -125,19 +126,24 @@ static void registers_give(struct program *p, const char *what, uint64_t start, 
         if (owner) {
                 printf("pager: %s: %s at %lx belongs to `%s`\n", name_of(p), what, start,
                        name_of(owner));
-                return;
+                return false;
+        }
+        if (p->devices == MAX_DEVICES) {
+                printf("pager: %s: %s at %lx is one too many\n", name_of(p), what, start);
+                return false;
         }
         enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), first, end - first,
                                   ACCESS_READ | ACCESS_WRITE | REGION_DEVICE);
 
         if (e) {
                 printf("pager: %s: %s at %lx: %s\n", name_of(p), what, start, error_text(e));
-        } else if (p->devices < MAX_DEVICES) {
-                p->device[p->devices].pa = start;
-                p->device[p->devices].size = size;
-                p->device[p->devices].irqs = p->device[p->devices].irq = 0;
-                p->devices++;
+                return false;
         }
+        p->device[p->devices].pa = start;
+        p->device[p->devices].size = size;
+        p->device[p->devices].irqs = p->device[p->devices].irq = 0;
+        p->device[p->devices++].virtio = virtio;
+        return true;
 }
 
 /* A PCI host bridge: its windows onto the bus, and the lines of INTA to INTD. */
@@ -153,7 +159,7 @@ static void pci_grant(struct program *p, const void *fdt, const struct bus_path 
         for (; r && len >= (3 + na + 2) * 4; r += 3 + na + 2, len -= (3 + na + 2) * 4) {
                 uint64_t at = bus_cells(r + 3, na);
                 if (bus_translate(fdt, path, &at))
-                        registers_give(p, name, at, bus_cells(r + 3 + na, 2));
+                        registers_give(p, name, at, bus_cells(r + 3 + na, 2), false);
         }
         const fdt32_t *map = fdt_getprop(fdt, node, "interrupt-map", &len);
         int parent = fdt_node_offset_by_phandle(fdt, c->phandle);
@@ -164,20 +170,45 @@ static void pci_grant(struct program *p, const void *fdt, const struct bus_path 
                         line_give(p, line_of(c, map + skip), 0);
 }
 
-void device_grant(struct program *p, const void *fdt, const struct bus_path *at,
+bool device_grant(struct program *p, const void *fdt, const struct bus_path *at,
                   const struct controller *c)
 {
         int node = at->node[at->depth];
         const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+        bool virtio = !fdt_node_check_compatible(fdt, node, "virtio,mmio");
         unsigned first = p->devices;
         uint64_t base, size;
 
         for (unsigned i = 0; bus_reg(fdt, at, i, &base, &size); i++)
-                if (size)
-                        registers_give(p, fdt_get_name(fdt, node, NULL), base, size);
+                if (size && !registers_give(p, fdt_get_name(fdt, node, NULL), base, size, virtio))
+                        return false;
         interrupts_grant(p, fdt, at, c, first);
         if (at->depth && type && !strcmp(type, "pci"))
                 pci_grant(p, fdt, at, c);
+        return true;
+}
+
+/*
+ * A program that ends by a fault leaves its devices as they are, and a virtio device goes on
+ * writing to the buffers that it was given. [Virtio 1.2: 4.2.2 MMIO registers; 2.1: a reset is
+ * complete when Status reads 0] Other devices that do so know no such common way.
+ */
+#define VIRTIO_STATUS 0x70
+
+void devices_reset(const struct program *p)
+{
+        for (unsigned i = 0; i < p->devices; i++) {
+                uint64_t pa = p->device[i].pa;
+                if (!p->device[i].virtio ||
+                    CALL(space_update, SLOT_SPACE, SCRATCH, pa & ~4095ul,
+                         ACCESS_READ | ACCESS_WRITE | MAP_DEVICE, 1))
+                        continue;
+                volatile uint32_t *status = (void *)(SCRATCH + (pa & 4095) + VIRTIO_STATUS);
+                *status = 0;
+                for (unsigned n = 0; *status && n < 1000000; n++)
+                        ;
+                CALL(space_update, SLOT_SPACE, SCRATCH, 0, 0, 1);
+        }
 }
 
 void devices_native(struct program *p)

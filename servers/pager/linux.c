@@ -94,7 +94,10 @@ static void device_pass(struct program *p, void *fdt, const struct bus_path *at,
         fdt32_t gic[3 * 32];
         int node = at->node[at->depth], len, n = 0;
 
-        device_grant(p, fdt, at, c);
+        if (!device_grant(p, fdt, at, c)) {
+                disable(fdt, node);
+                return;
+        }
         const fdt32_t *irq = fdt_getprop(fdt, node, "interrupts", &len);
         if (!irq || c->cells > 2 || !interrupts_to(fdt, at, c))
                 return;
@@ -283,10 +286,12 @@ static bool tree_make(struct program *p, void *fdt, uint64_t ram_end, unsigned v
         int chosen = fdt_path_offset(fdt, "/chosen");
         if (chosen < 0)
                 chosen = fdt_add_subnode(fdt, 0, "chosen");
-        char append[512];
+        char append[2048]; /* arm64's COMMAND_LINE_SIZE */
         const char *extra = fdt_getprop(fdt, chosen, "bootargs", NULL);
-        snprintf(append, sizeof(append), "%s%s%s", p->entry->append, extra ? " " : "",
-                 extra ? extra : "");
+        if (snprintf(append, sizeof(append), "%s%s%s", p->entry->append, extra ? " " : "",
+                     extra ? extra : "") >= (int)sizeof(append))
+                printf("pager: linux: the command line is too long, and cut: %zu bytes at most\n",
+                       sizeof(append) - 1);
         fdt_setprop_string(fdt, chosen, "bootargs", append);
         fdt_delprop(fdt, chosen, "linux,initrd-start");
         fdt_delprop(fdt, chosen, "linux,initrd-end");
@@ -310,11 +315,13 @@ static void memory_more(struct program *p)
 
         while (p->n_more < LINUX_MORE && (size = memory_largest(&memory, 2 * MIB)) >= MORE_LEAST) {
                 uint64_t at = memory_take(&memory, size, 2 * MIB);
+                if (!at)
+                        return;
                 enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), at,
                                           size, ACCESS_ALL | REGION_WX);
                 if (e) {
                         printf("pager: linux: memory at %lx: %s\n", at, error_text(e));
-                        memory_add(&memory, at, at + size);
+                        memory_free(at, at + size);
                         return;
                 }
                 p->more[p->n_more].start = at;
@@ -388,6 +395,8 @@ bool linux_start(struct program *p)
                 program_end(p);
                 return false;
         }
+        /* A seed is for one: the next Linux, if there is one, has none that others know. */
+        fdt_nop_property((void *)machine_fdt, fdt_path_offset(machine_fdt, "/chosen"), "rng-seed");
         printf("pager: linux: %lu MiB in %u range%s, image at %lx, %u vCPU%s, %u interrupts\n",
                size / MIB, 1 + p->n_more, p->n_more ? "s" : "", p->block, vcpus,
                vcpus == 1 ? "" : "s", p->irqs);

@@ -101,7 +101,7 @@ static const char *cause(uint64_t esr)
         case 0x18: return "privileged instruction";
         case 0x20: case 0x21: return "instruction fetch";
         case 0x22: return "pc not aligned";
-        case 0x24: case 0x25: return esr & 64 ? "write" : "read";
+        case 0x24: case 0x25: return (esr & 0x140) == 0x40 ? "write" : "read"; /* WnR, not CM */
         case 0x26: return "sp not aligned";
         case 0x2f: return "system error";
         case 0x3c: return "brk";
@@ -136,8 +136,12 @@ static void report(const struct program *p, uint64_t label, const uint64_t w[MSG
         printf("; pc %lx, sp %lx, lr %lx, esr %lx\n", w[2], w[5], w[6], w[3]);
 }
 
+#define WORDS_MAX 8192 /* what the port sends; nothing else runs while it is printed */
+
 static void last_words(const struct program *p, uint64_t pa, uint64_t size)
 {
+        if (size > WORDS_MAX)
+                size = WORDS_MAX;
         if (pa < p->block || size > p->size || pa - p->block > p->size - size)
                 return;
         fwrite(direct(pa), 1, size, stdout);
@@ -157,6 +161,7 @@ static void server_call(struct program *p, uint64_t label, const uint64_t w[MSG_
                 printf("pager: linux restarts\n");
                 program_end(p);
                 program_start(p);
+                nothing_runs();
                 break;
         default:
                 printf("pager: linux panicked; its last words:\n");
@@ -212,10 +217,12 @@ static void read_manifest(void)
         CALL(system_control, SLOT_CONTROL, SYSTEM_OFF);
 }
 
-/* The pages of our capability table that programs will need: now, so that what we have of the
- * kernel's memory is the same before and after each of them. */
+/* The pages of our capability table that programs will need, and the tables over SCRATCH: now, so
+ * that what we have of the kernel's memory is the same before and after each of them. */
 static void table_fill(void)
 {
+        CALL(space_update, SLOT_SPACE, SCRATCH, physical(archive) & ~4095ul, ACCESS_READ, 1);
+        CALL(space_update, SLOT_SPACE, SCRATCH, 0, 0, 1);
         for (unsigned slot = SLOTS_OF(0); slot < SLOTS_OF(manifest.n); slot += 128)
                 if (!CALL(cap_copy, SLOT_TASK, slot, SLOT_SPACE, 0, 0))
                         CALL(cap_delete, slot);

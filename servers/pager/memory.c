@@ -86,7 +86,8 @@ uint64_t memory_largest(const struct memory *m, uint64_t align)
         uint64_t best = 0;
 
         for (unsigned i = 0; i < m->n; i++) {
-                uint64_t at = (m->range[i].start + align - 1) & ~(align - 1);
+                uint64_t start = m->range[i].start ? m->range[i].start : 1; /* as memory_take */
+                uint64_t at = (start + align - 1) & ~(align - 1);
                 uint64_t end = m->range[i].end & ~(align - 1);
                 if (at < end && end - at > best)
                         best = end - at;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MEMORY_RANGES 64
+#define MEMORY_RANGES 512 /* what the machine has, and between all pieces that programs may have */
 
 struct memory {
         struct { uint64_t start, end; } range[MEMORY_RANGES]; /* free; sorted, disjoint */

@@ -220,7 +220,7 @@ bool native_start(struct program *p)
         }
         if (!program_make(p, size, PAGE))
                 return false;
-        memset(direct(p->block), 0, p->size); /* nothing of who had it before */
+        memory_clear(p->block, p->size);
         devices_native(p);
         enum ouzel_error e = archive_grant(p);
         if (!e)

@@ -29,6 +29,9 @@ static inline uint64_t physical(const void *p)
         return (uint64_t)p - DIRECT;
 }
 
+/* One page for a device's registers, while we need them. */
+#define SCRATCH (DIRECT + (1ul << 46))
+
 /* Slots: our endpoint, then a block of slots for each program. */
 #define SLOT_EP      16
 #define SLOTS_OF(i)  (64 + (i) * 256)
@@ -61,7 +64,7 @@ struct program {
         struct segment segment[MAX_SEGMENTS];
         unsigned n_segments;
         uint8_t private[MAX_PRIVATE / 8]; /* which private pages are in use: a bit each */
-        struct { uint64_t pa, size; unsigned irq, irqs; } device[MAX_DEVICES];
+        struct { uint64_t pa, size; unsigned irq, irqs; bool virtio; } device[MAX_DEVICES];
         struct { uint32_t line, flags; } irq[64];
         unsigned devices, irqs;
         uint64_t faults, zeroed, mapped, copied;
@@ -93,6 +96,10 @@ bool file_get(const char *name, struct archive_file *file);
 bool program_start(struct program *p); /* says what failed */
 void program_end(struct program *p);   /* everything comes back */
 void program_over(struct program *p, bool again); /* ... and is it started again? */
+void nothing_runs(void); /* switches the machine off if that is so */
+/* Memory that is given or taken: nothing of who had it, in the caches or behind them. */
+void memory_clear(uint64_t pa, uint64_t size);
+void memory_free(uint64_t start, uint64_t end); /* back to what is free */
 /* Task, endpoint capabilities, memory: common to native programs and Linux. */
 bool program_make(struct program *p, uint64_t size, uint64_t align);
 
@@ -114,9 +121,11 @@ int controller_find(const void *fdt, struct controller *c); /* its node; negativ
 bool interrupts_to(const void *fdt, const struct bus_path *at, const struct controller *c);
 uint32_t line_of(const struct controller *c, const fdt32_t *specifier); /* 0: not ours to give */
 bool device_wanted(const struct program *p, const void *fdt, int node);
-void device_grant(struct program *p, const void *fdt, const struct bus_path *at,
+/* False: it is another program's, or can't be given; it says so. */
+bool device_grant(struct program *p, const void *fdt, const struct bus_path *at,
                   const struct controller *c);
 void devices_native(struct program *p); /* all that the manifest names */
+void devices_reset(const struct program *p); /* it is gone: they use its memory no more */
 
 /* requests.c: what programs ask; puts the answer's words into m. */
 enum ouzel_error request(struct program *p, uint64_t label, uint64_t w[MSG_WORDS]);

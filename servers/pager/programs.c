@@ -94,6 +94,24 @@ static uint64_t kernel_pages_used(void)
         return RESULT_OF(task_info, SLOT_TASK).v2;
 }
 
+void memory_clear(uint64_t pa, uint64_t size)
+{
+        uint64_t ctr, at = (uint64_t)direct(pa), end = at + size;
+
+        memset(direct(pa), 0, size);
+        /* It may be mapped past the caches. [Arm ARM D19.2.34: CTR_EL0.DminLine, in words] */
+        __asm__("mrs %0, ctr_el0" : "=r"(ctr));
+        for (; at < end; at += 4ul << (ctr >> 16 & 15))
+                __asm__ volatile("dc civac, %0" ::"r"(at) : "memory");
+        __asm__ volatile("dsb sy" ::: "memory"); /* before anybody else has it */
+}
+
+void memory_free(uint64_t start, uint64_t end)
+{
+        if (!memory_add(&memory, start, end))
+                printf("pager: memory from %lx to %lx is lost: too many pieces\n", start, end);
+}
+
 void program_end(struct program *p)
 {
         uint64_t before = kernel_pages_used(), back = p->quota + p->threads + p->irqs;
@@ -105,11 +123,14 @@ void program_end(struct program *p)
                 CALL(cap_delete, slot_of(p, AT_IRQ + i));
         CALL(task_destroy, slot_of(p, AT_TASK));
         CALL(cap_delete, slot_of(p, AT_ENDPOINT));
+        devices_reset(p); /* before its memory is anybody's */
         memory_return(p);
-        memory_add(&memory, p->block, p->block + p->size);
+        if (!p->entry->is_linux) /* who takes it is clean, but Linux: it takes what there is */
+                memory_clear(p->block, p->size);
+        memory_free(p->block, p->block + p->size);
         while (p->n_more) {
                 p->n_more--;
-                memory_add(&memory, p->more[p->n_more].start, p->more[p->n_more].end);
+                memory_free(p->more[p->n_more].start, p->more[p->n_more].end);
         }
         p->threads = p->irqs = p->devices = p->n_segments = 0;
         p->block = p->size = p->quota = 0;
@@ -138,6 +159,14 @@ static bool anything_runs(void)
         return false;
 }
 
+void nothing_runs(void)
+{
+        if (anything_runs())
+                return;
+        printf("pager: nothing runs any more: switching off\n");
+        CALL(system_control, SLOT_CONTROL, SYSTEM_OFF);
+}
+
 void program_over(struct program *p, bool again)
 {
         program_end(p);
@@ -150,8 +179,5 @@ void program_over(struct program *p, bool again)
         } else if (again && p->entry->restart) {
                 printf("pager: `%s` was restarted %u times: enough\n", name_of(p), p->restarts);
         }
-        if (!anything_runs()) {
-                printf("pager: nothing runs any more: switching off\n");
-                CALL(system_control, SLOT_CONTROL, SYSTEM_OFF);
-        }
+        nothing_runs();
 }

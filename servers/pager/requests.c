@@ -28,11 +28,11 @@ static enum ouzel_error memory_get(struct program *p, uint64_t size, uint64_t *p
         *pa = memory_take(&memory, size, size >= 2ul << 20 ? 2ul << 20 : 4096);
         if (!*pa)
                 return E_AGAIN;
-        memset(direct(*pa), 0, size);
+        memory_clear(*pa, size);
         enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), *pa, size,
                                   ACCESS_ALL | REGION_WX);
         if (e) {
-                memory_add(&memory, *pa, *pa + size);
+                memory_free(*pa, *pa + size);
                 return e;
         }
         extras[i].program = p;
@@ -44,7 +44,8 @@ static enum ouzel_error memory_get(struct program *p, uint64_t size, uint64_t *p
 
 static void extra_free(unsigned i)
 {
-        memory_add(&memory, extras[i].pa, extras[i].pa + extras[i].size);
+        memory_clear(extras[i].pa, extras[i].size); /* Linux takes memory as it is */
+        memory_free(extras[i].pa, extras[i].pa + extras[i].size);
         extras[i].program->extra -= extras[i].size;
         extras[i].program = NULL;
 }

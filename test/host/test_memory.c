@@ -107,6 +107,7 @@ TEST(what_was_taken_and_given_back_is_free_as_before)
 TEST(page_zero_is_never_the_answer)
 {
         memory_add(&m, 0, 3 * PAGE);
+        assert_int_equal(memory_largest(&m, PAGE), 2 * PAGE);
         assert_int_equal(memory_take(&m, PAGE, PAGE), PAGE);
         assert_int_equal(memory_take(&m, PAGE, PAGE), 2 * PAGE);
         assert_int_equal(memory_take(&m, PAGE, PAGE), 0);
@@ -148,7 +149,7 @@ TEST(too_many_pieces_are_refused_and_lose_nothing)
         for (unsigned i = 0; i < MEMORY_RANGES; i++)
                 assert_true(memory_add(&m, (1 + 2 * i) * PAGE, (2 + 2 * i) * PAGE));
         uint64_t before = m.free;
-        assert_false(memory_add(&m, 1000 * PAGE, 1001 * PAGE));
+        assert_false(memory_add(&m, 5 * MEMORY_RANGES * PAGE, (5 * MEMORY_RANGES + 1) * PAGE));
         assert_int_equal(m.free, before);
         assert_true(memory_add(&m, 2 * PAGE, 3 * PAGE)); /* closes a gap */
         assert_int_equal(m.n, MEMORY_RANGES - 1);
