@@ -218,8 +218,8 @@ def make_board(args, board):
     if args.baseline or args.initrd or args.disk or args.forward:
         raise Failure("--baseline, --initrd, --disk and --forward are virt's: not with --board "
                       + board.name)
-    if args.uboot and args.native:
-        raise Failure("--uboot starts what is on the card, and --native makes none")
+    if args.native and (args.uboot or args.root):
+        raise Failure("--uboot and --root are about a card, and --native makes none")
     if args.smp not in (None, 4) or args.mem or args.gic or args.cpu or args.el2 or args.icount:
         raise Failure(f"QEMU's {board.machine} is what it is, with four cores: leave out --smp, "
                       "--mem, --gic, --cpu, --el2 and --icount")
@@ -258,6 +258,8 @@ def make_machine(args):
         machine.check_file(args.initrd, "--initrd")
     if args.native and (args.initrd or args.root or args.disk):
         raise Failure("--native starts no Linux: --initrd, --root and --disk mean nothing then")
+    if args.uboot and args.baseline:
+        raise Failure("--uboot starts Ouzel: not with --baseline")
     packages.ensure(packages.BUILDING, packages.RUNNING,
                     {} if args.native else packages.LINUX)
     disks = list(args.disk)
@@ -282,8 +284,6 @@ def make_machine(args):
     append, firmware, scratch = " ".join([*words, args.append]).strip(), None, None
     if args.uboot:
         import card
-        if args.baseline:
-            raise Failure("--uboot starts Ouzel: not with --baseline")
         scratch = card.uboot_disk(kernel, ramdisk, append)
         disks.append(scratch)
         firmware, ramdisk, append = boards.U_BOOT_VIRT, None, ""
@@ -339,6 +339,8 @@ def image(args):
 
 def debug(args):
     import debugging
+    if args.timeout and not args.execute:
+        raise Failure("--timeout is for --execute")
     packages.ensure(packages.DEBUGGING)
     with make_machine(args) as one:
         return debugging.run(one, args)

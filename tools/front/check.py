@@ -2,7 +2,6 @@
 """./ouzel test: build everything, run every test, count the results."""
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -39,21 +38,29 @@ def attempt(count, name, action):
     return result
 
 
+def selection(preset, only, full):
+    """What ctest is told: which tests."""
+    return (["--test-dir", os.path.join(BUILD, preset)] + (["-R", only] if only else [])
+            + ([] if full else ["-LE", "full"]))
+
+
+def listed(preset, only, full):
+    """Their names; None if ctest can't say."""
+    listing = subprocess.run(["ctest", *selection(preset, only, full), "--show-only=json-v1"],
+                             stdout=subprocess.PIPE, text=True, check=False)
+    if listing.returncode:
+        return None
+    return [test["name"] for test in json.loads(listing.stdout)["tests"]]
+
+
 def ctest(count, preset, only, full):
     """Run one preset's tests; every result that they left counts, and one that is missing.
     Returns how many programs there were."""
     folder = os.path.join(BUILD, preset)
-    select = ["--test-dir", folder]
-    if only:
-        select += ["-R", only]
-    if not full:
-        select += ["-LE", "full"]
-    listing = subprocess.run(["ctest", *select, "--show-only=json-v1"], stdout=subprocess.PIPE,
-                             text=True, check=False)
-    if listing.returncode:
+    names = listed(preset, only, full)
+    if names is None:
         count.add(f"{preset}: ctest", "can't list its tests")
         return 0
-    names = [test["name"] for test in json.loads(listing.stdout)["tests"]]
     for name in names:
         for stale in (name, name + ".log"):
             path = os.path.join(folder, "results", stale)
@@ -63,7 +70,7 @@ def ctest(count, preset, only, full):
     os.makedirs(LOGS, exist_ok=True)
     start = time.monotonic()
     with open(os.path.join(LOGS, f"ctest-{preset}.log"), "w") as log:
-        job = subprocess.Popen(["ctest", *select, "-j", str(os.cpu_count()),
+        job = subprocess.Popen(["ctest", *selection(preset, only, full), "-j", str(os.cpu_count()),
                                 "--output-on-failure", "--no-tests=ignore"], cwd=ROOT,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -118,10 +125,10 @@ def run(full=False, only=None):
                 say(f"n/a: the tests of the {board.title} in QEMU: {e}")
         if full:
             attempt(count, "build native Linux", lambda: build.linux("native"))
-            if not only or re.search("debian|both", only):
+            if any("debian" in name for name in listed("gcc", only, full) or ()):
                 attempt(count, "Debian root file system", debian.image)
         programs += ctest(count, "gcc", only, full)
-    if only and not programs:
+    if only and not programs and not count.failed:
         count.add(f"--only {only}", "no test has such a name" if full else
                   "no test has such a name, --full's apart")
     print(build.sizes(), flush=True)

@@ -257,12 +257,18 @@ def trace_boot(program, folder, options):
             for kind in KINDS], 1
 
 
-def profile(known, program, folder, options):
-    """--profile ROW: once to see how big an operation is, then where its instructions go."""
-    import compare_profile as tool
+def profiled(known, options):
+    """The one row that --profile names."""
     name, *more = choose(known, [options.profile])[1:] or ["compute"]
     if more:
         raise Failure(f"--profile {options.profile}: one row, not {', '.join([name, *more])}")
+    return name
+
+
+def profile(known, program, folder, options):
+    """--profile ROW: once to see how big an operation is, then where its instructions go."""
+    import compare_profile as tool
+    name = profiled(known, options)
     if name == "boot":
         counts, ops = trace_boot(program, folder, options)
     else:
@@ -282,6 +288,8 @@ def profile(known, program, folder, options):
 def run(options):
     if options.profile and (options.json or options.compare or options.row):
         raise Failure("--profile looks at one row: not with --row, --json or --compare")
+    if options.profile:
+        profiled(known_rows(), options)
     check_output(options.json, "--json")
     check_output(options.html, "--html")
     old = read_json(options.compare) if options.compare else None

@@ -30,14 +30,16 @@ if ! arch-test arm64 >/dev/null 2>&1; then
 fi
 
 root=$folder/root
-rm -rf "$root"
-trap 'rm -rf "$root"' EXIT # it is root's: nobody else could remove it
+clear_root() { rm -rf --one-file-system "$root"; } # not what may still be mounted in it
+clear_root
+trap clear_root EXIT # it is root's: nobody else could remove it
 options=()
 for option; do
         options+=(--aptopt="$option")
 done
-mmdebstrap --mode=root --arch=arm64 --variant=apt --include="$packages" "${options[@]}" \
-        "$suite" "$root" "$sources"
+# In a mount namespace of its own: what it mounts goes with it, however it ends.
+unshare --mount mmdebstrap --mode=root --arch=arm64 --variant=apt --include="$packages" \
+        "${options[@]}" "$suite" "$root" "$sources"
 rm -f "$root"/etc/apt/apt.conf.d/99mmdebstrap
 
 # ---- the machine: name, network, console, root ---------------------------------------------

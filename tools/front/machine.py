@@ -106,7 +106,10 @@ def check_file(path, what):
 
 def check_output(path, what):
     """Before long work whose result goes there."""
-    if path and (os.path.isdir(path) or not os.access(os.path.dirname(path) or ".", os.W_OK)):
+    if not path:
+        return
+    place = path if os.path.exists(path) else os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.access(place, os.W_OK):
         raise Failure(f"{what} {path}: can't be written")
 
 
@@ -123,7 +126,11 @@ def attended(machine, timeout=None):
         raise Failure(f"the guest did not end within {timeout} s (--timeout): stopped") from e
     finally:
         qemu.terminate()  # so that it gives the terminal back as it was
-        qemu.wait()
+        try:
+            qemu.wait(10)
+        except subprocess.TimeoutExpired:
+            qemu.kill()
+            qemu.wait()
         signal.signal(signal.SIGINT, before)
 
 

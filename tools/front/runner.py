@@ -81,9 +81,10 @@ class Listener:
         self.file = open(self.path, "wb")
         return self.file
 
-    def __exit__(self, *args):
+    def __exit__(self, kind, *args):
         self.file.close()
-        os.remove(self.path)
+        if kind is not Overdue: # else it is all that there is
+            os.remove(self.path)
 
 
 def judge(results, text, names, ended, what):
@@ -417,11 +418,17 @@ def host(args, results):
 
 
 def command(args, results):
-    run = subprocess.run([args.script, *args.names], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.Popen([args.script, *args.names], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           start_new_session=True)
+    try:
+        text = run.communicate()[0]
+    except Overdue:
+        os.killpg(run.pid, signal.SIGKILL) # its machines, too
+        raise
     name = os.path.splitext(os.path.basename(args.script))[0]
-    results.add(name, "FAILED" if run.returncode else "ok", run.stdout.strip())
-    return run.stdout
+    results.add(name, "FAILED" if run.returncode else "ok", text.strip())
+    return text
 
 
 def script(args, results):

@@ -9,7 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, "build")
 LOGS = os.path.join(BUILD, "logs")
 # Where Debian has mke2fs and its like, which an ordinary user's PATH lacks.
-os.environ["PATH"] += ":/usr/sbin:/sbin"
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 class Failure(Exception):
