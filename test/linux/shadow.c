@@ -403,6 +403,13 @@ static void prepare(void)
         close(fd);
 }
 
+/* Alone: what others flush would hide that the kernel still knows a table that is gone. */
+TEST(tables_that_go_while_others_flush)
+{
+        alarm(60);
+        tables_go(now() + 4);
+}
+
 TEST(memory_and_shadow_are_right_under_load)
 {
         prepare();
