@@ -8,7 +8,6 @@ minutes=${SOAK_MINUTES:-60}
 seconds=${SOAK_SECONDS:-50}
 work=$(mktemp -d -p /var/tmp) || exit
 debug=/sys/kernel/debug/ouzel
-end=$((SECONDS + minutes * 60))
 
 quota() {
         sync
@@ -57,6 +56,7 @@ quota_is_back() {
 
 check round_before round_before
 before=$(quota)
+end=$((SECONDS + minutes * 60))
 check rounds_go_well rounds_go_well
 check quota_is_back quota_is_back
 check shadow_is_right shadow_is_right
