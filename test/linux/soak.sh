@@ -47,11 +47,9 @@ round_before() { for n in 0 1 2 3 4; do round $n || return 1; done; }
 quota_is_back() {
         local after
         after=$(quota)
-        # A process more or less that systemd has running takes up to 16 pages; and Linux's own
-        # space keeps the tables over what it has ever mapped, at most at once. In an hour there
-        # are more than 100,000 processes and threads: a page lost for one in 1,000 is more.
+        # A process more or less that systemd has running takes up to 16 pages.
         echo "detail: $before pages before, $after after"
-        [ "$after" -le $((before + 64)) ] || expect "$after" "at most $((before + 64))"
+        [ "$after" -le $((before + 32)) ] || expect "$after" "at most $((before + 32))"
 }
 
 check round_before round_before
