@@ -370,16 +370,22 @@ static void takes_turns(uint64_t me)
                 EXPECT_OK(CALL(thread_yield, 0));
                 count[me] += turn != me; /* the other ran */
         }
+        CALL(notify_signal, to_test, 1 << me);
 }
 
+/* We sleep till the end: whoever looks in between takes a turn from one of them. */
 TEST(thread_yield_lets_the_others_run)
 {
+        to_test = notification_new(0);
         memset(count, 0, sizeof(count));
         struct worker *a = worker_start(takes_turns, 0), *b = worker_start(takes_turns, 1);
 
-        worker_join(a);
-        worker_join(b);
-        EXPECT(count[0] > 150 && count[1] > 150);
+        uint64_t ended = RESULT_OF(notify_wait, to_test, 0).v1;
+        if (ended != 3)
+                ended |= RESULT_OF(notify_wait, to_test, 0).v1;
+        EXPECT_EQ(ended, 3);
+        EXPECT(worker_join(a) && worker_join(b));
+        EXPECT(count[0] > 195 && count[1] > 195);
         EXPECT_OK(CALL(thread_yield, 0)); /* alone at its priority: it goes on */
 }
 
