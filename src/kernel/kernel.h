@@ -361,7 +361,6 @@ enum ouzel_error sync_range(struct space *space, vaddr_t va, uint64_t pages, boo
 void sync_drain(struct thread *vcpu);
 void sync_drain_task(struct task *task);
 void sync_forget(struct task *task); /* what was found of its tables and memory */
-uint64_t sync_check(struct space *space, vaddr_t *where);
 void asid_init(void);
 /* Gives it ASIDs and a ttbr1. A process's may be gone on return: see forget_here. */
 void asid_ensure(struct space *space);
@@ -404,10 +403,32 @@ void notification_signal(struct notification *n, uint64_t bits);
 void irq_handle(void);
 void irq_drop(struct irq *irq);
 
+/* ---- exceptions: ESR_EL1 [Arm ARM D19.2.37] -------------------------------------------------- */
+#define ESR_EC(esr) ((unsigned)((esr) >> 26))
+#define ESR_WNR     (1u << 6) /* of a data abort: a write ... */
+#define ESR_CM      (1u << 8) /* ... or cache maintenance, which only has to be allowed to read */
+enum { EC_FP = 0x07, EC_SVC64 = 0x15, EC_IABORT = 0x20, EC_DABORT = 0x24 };
+
+/* What page tables denied to EL0 (translation, access flag, permission); 0: something else. */
+static inline unsigned esr_denied_access(uint64_t esr)
+{
+        unsigned status = esr & 0x3f;
+
+        if (status < 4 || status > 15)
+                return 0;
+        switch (ESR_EC(esr)) {
+        case EC_IABORT:
+                return ACCESS_EXEC;
+        case EC_DABORT:
+                return (esr & (ESR_CM | ESR_WNR)) == ESR_WNR ? ACCESS_WRITE : ACCESS_READ;
+        }
+        return 0;
+}
+
 /* ---- vcpu.c ---------------------------------------------------------------------------------- */
 void vcpu_signal_irq(struct thread *t, unsigned bit);
 void vcpu_server_exception(struct thread *t, uint64_t esr, uint64_t far);
-void vcpu_user_exception(struct thread *t, uint64_t esr, uint64_t far);
+void exception_user(struct thread *t);  /* entry.S calls it */
 void vcpu_deliver(struct thread *t);    /* enter the interrupt vector if something is pending */
 void vcpu_switch_in(struct thread *t);  /* refresh ttbr values */
 void vcpu_attention(struct thread *t);  /* vcpu_return's slow half */

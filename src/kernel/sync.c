@@ -660,7 +660,7 @@ static uint64_t check_walk(struct sync *s, pte_t *table, unsigned level, vaddr_t
         return wrong;
 }
 
-uint64_t sync_check(struct space *space, vaddr_t *where)
+static uint64_t sync_check(struct space *space, vaddr_t *where, uint64_t *tables)
 {
         uint64_t wrong = 0;
         struct sync s;
@@ -669,6 +669,7 @@ uint64_t sync_check(struct space *space, vaddr_t *where)
         if (space->guest)
                 wrong = check_walk(&s, table_at(space->root), 0, space->own ? TASK_VA_START : 0,
                                    where);
+        *tables = space->tables.n;
         sync_end(&s);
         return wrong;
 }
@@ -709,16 +710,16 @@ struct result SYS1(space_check, slot)
         enum ouzel_error error = E_OK;
         struct space *space = space_at(slot, &error);
         vaddr_t where = 0;
-        uint64_t wrong;
+        uint64_t wrong, tables;
 
         if (!space)
                 return ERROR(error);
         if (!space->guest)
                 return ERROR(E_STATE);
         sync_drain_task(space->task);
-        wrong = sync_check(space, &where);
+        wrong = sync_check(space, &where, &tables);
         current()->regs.x[2] = where;
-        return RESULT(wrong ? E_DIFFERS : E_OK, wrong);
+        return wrong ? RESULT(E_DIFFERS, wrong) : RESULT(E_OK, tables);
 }
 
 struct result SYS0(vcpu_sync)

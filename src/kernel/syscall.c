@@ -23,11 +23,7 @@ const char *const syscall_table[] = {
 #undef SYSCALL
 };
 
-#define ESR_EC(esr) ((unsigned)((esr) >> 26))
-enum { EC_FP = 0x07, EC_SVC64 = 0x15, EC_IABORT = 0x20, EC_DABORT = 0x24 };
-
 void exception_native(struct thread *t);
-void exception_user(struct thread *t);
 void exception_irq(struct thread *t);
 
 /* From a native thread, or from a vCPU in server mode. */
@@ -49,20 +45,13 @@ void exception_native(struct thread *t)
                 vcpu_server_exception(t, esr, far);
                 return;
         }
-        bool write = (esr & (1 << 8 | 1 << 6)) == 1 << 6; /* WnR, and no cache maintenance (CM) */
-        uint64_t access = ec == EC_IABORT ? ACCESS_EXEC : write ? ACCESS_WRITE : ACCESS_READ;
-        unsigned status = esr & 0x3f;
-        if ((ec == EC_IABORT || ec == EC_DABORT) && status >= 4 && status <= 15) {
+        unsigned access = esr_denied_access(esr);
+        if (access) {
                 COUNT(faults);
                 ipc_fault(t, LABEL_PAGE_FAULT, esr, far, access);
         } else {
                 ipc_fault(t, LABEL_EXCEPTION, esr, far, 0);
         }
-}
-
-void exception_user(struct thread *t)
-{
-        vcpu_user_exception(t, cpu_esr(), cpu_far());
 }
 
 void exception_irq(struct thread *t)

@@ -18,8 +18,6 @@
 #define SPSR_EL1H   5ul
 #define NESTED_MAX  64 /* no sane kernel nests exceptions deeper without ever returning */
 
-#define ESR_EC(esr) ((unsigned)((esr) >> 26))
-
 /* A server that can't take its own exceptions: its pager decides. */
 static void stuck(struct thread *t, uint64_t esr, uint64_t far)
 {
@@ -218,9 +216,9 @@ void sys_vcpu_return(struct thread *t)
 /* ---- exceptions ------------------------------------------------------------------------------ */
 
 /* From user mode, when entry.S may not do it alone (single-step, tracing). */
-void vcpu_user_exception(struct thread *t, uint64_t esr, uint64_t far)
+void exception_user(struct thread *t)
 {
-        enter(t, 0, esr, far);
+        enter(t, 0, cpu_esr(), cpu_far());
 }
 
 /* ESR as Linux knows it from exceptions of its own level. [Arm ARM D19.2.37, EC] */
@@ -235,18 +233,14 @@ static uint64_t esr_current(uint64_t esr)
 
 static bool fault_solved(struct thread *t, uint64_t esr, uint64_t far)
 {
-        unsigned ec = ESR_EC(esr);
-        /* WnR, but not of cache maintenance (CM), which only has to be allowed to read. */
-        bool write = (esr & (1 << 8 | 1 << 6)) == 1 << 6;
-        unsigned access = ec == 0x20 ? ACCESS_EXEC : write ? ACCESS_WRITE : ACCESS_READ;
-        unsigned status = esr & 0x3f;
+        unsigned access = esr_denied_access(esr);
 
         if (!(far >> 55 & 1))
                 far &= ~(0xfful << 56); /* a tag, with TCR_EL1.TBI0 */
         struct space *space = far >> 63 ? t->space : t->process;
 
-        if ((ec != 0x20 && ec != 0x24) || status < 4 || status > 15 || !space || !space->guest)
-                return false; /* only translation, access flag and permission faults */
+        if (!access || !space || !space->guest)
+                return false;
         bool queued = t->block->sync_head != t->block->sync_tail;
         paddr_t pa;
 

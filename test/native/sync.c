@@ -156,6 +156,9 @@ TEST(space_check_finds_what_differs)
         EXPECT_EQ(r.v1, 1);
         EXPECT_EQ(r.v2, VA + 5 * 4096);
         sync(VA, 512);
+        r = RESULT_OF(space_check, t.space);
+        EXPECT_OK(r.error);
+        EXPECT_EQ(r.v1, 3); /* tables that it takes, one at each level below the root */
         unsigned plain = slot_new(), weak = slot_new();
         EXPECT_OK(CALL(space_create, plain, 0));
         EXPECT_E(CALL(space_check, plain), E_STATE);
