@@ -67,14 +67,31 @@ static int blocks_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(blocks);
 
-/* Kernel memory that was charged to us: page tables, spaces, vCPUs. */
+/*
+ * Kernel memory that was charged to us, and what for: the shadow of our own table, which grows
+ * with it (Linux, too, keeps the tables of its own mappings); a space, its root and its tables
+ * for each process; vCPUs, lines and capabilities.
+ */
 static int quota_show(struct seq_file *m, void *v)
 {
-	struct ouzel_result r = OUZEL_RESULT(task_info, SLOT_TASK);
+	struct ouzel_result own = OUZEL_RESULT(space_check, SLOT_SPACE), task, r;
+	u64 pages = 0, spaces = 0;
+	unsigned int slot;
 
-	if (r.error)
+	for (slot = SERVER_SLOT_DYNAMIC; slot < SLOT_COUNT; slot++) {
+		r = OUZEL_RESULT(space_check, slot);
+		if (r.error == E_CAP)
+			continue;	/* no process has it now */
+		if (r.error)
+			return -EIO;	/* `check` tells more */
+		pages += r.v1 + 2;
+		spaces++;
+	}
+	task = OUZEL_RESULT(task_info, SLOT_TASK);
+	if (own.error || task.error)
 		return -EIO;
-	seq_printf(m, "%llu of %llu pages\n", r.v2, r.v1);
+	seq_printf(m, "%llu of %llu pages: %llu own tables, %llu for %llu spaces, %lld others\n",
+		   task.v2, task.v1, own.v1, pages, spaces, task.v2 - own.v1 - pages);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(quota);
