@@ -71,7 +71,7 @@ static bool vcpu_can_disable(unsigned int cpu)
 	return cpu != 0;	/* the pager reports on the vCPU that it started */
 }
 
-/* From here on no flush looks at what we have queued: it must be in force. */
+/* The last CPU's flush looks at no ring but its own: what we have queued must be in force. */
 static int vcpu_disable(unsigned int cpu)
 {
 	if (!cpu)
