@@ -317,8 +317,8 @@ static void memory_more(struct program *p)
                 uint64_t at = memory_take(&memory, size, 2 * MIB);
                 if (!at)
                         return;
-                enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), at,
-                                          size, ACCESS_ALL | REGION_WX);
+                enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), at, size,
+                                          memory_rights(p));
                 if (e) {
                         printf("pager: linux: memory at %lx: %s\n", at, error_text(e));
                         memory_free(at, at + size);

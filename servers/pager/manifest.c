@@ -124,6 +124,7 @@ static bool begin(struct parser *p)
         e->priority = is_linux ? 64 : 100;
         e->cores = 1;
         e->restart = is_linux ? 3 : 0;
+        e->wx = is_linux; /* whose programs make code as they run */
         return true;
 }
 
@@ -193,7 +194,8 @@ static bool value(struct parser *p, struct manifest_entry *e, const char *key, c
                 e->restart = (unsigned)v;
         } else {
                 FAIL("unknown setting `%s`; there are file, memory, quota, extra, priority, core, "
-                     "cores, devices, calls, restart, control, manual, private, append", key);
+                     "cores, devices, calls, restart, control, manual, private, wx, append",
+                     key);
         }
         return true;
 }
@@ -207,7 +209,8 @@ static bool setting(struct parser *p)
         struct manifest_entry *e = &p->m->entry[p->m->n - 1];
         bool *flag = !strcmp(key, "control") ? &e->control
                      : !strcmp(key, "manual") ? &e->manual
-                     : !strcmp(key, "private") ? &e->private : NULL;
+                     : !strcmp(key, "private") ? &e->private
+                     : !strcmp(key, "wx") ? &e->wx : NULL;
         if (flag) {
                 if (p->n != 1)
                         FAIL("`%s` takes no value", key);

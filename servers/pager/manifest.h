@@ -25,6 +25,7 @@ struct manifest_entry {
         bool control;         /* gets the control capability: console, counters, power */
         bool manual;          /* not started at boot */
         bool private;         /* native: no page is mapped from the archive */
+        bool wx;              /* process spaces may map its memory writable and executable */
         bool called;          /* some program calls it: it needs an endpoint */
         unsigned n_calls, calls_line;
         uint8_t calls[MANIFEST_CALLS]; /* entries that it gets an endpoint to */

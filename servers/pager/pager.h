@@ -88,6 +88,10 @@ static inline const char *name_of(const struct program *p)
 {
         return p->entry->name;
 }
+static inline uint64_t memory_rights(const struct program *p) /* to what it is granted */
+{
+        return ACCESS_ALL | (p->entry->wx ? REGION_WX : 0);
+}
 
 /* main.c: the file from the archive, its checksum right; else says what is wrong. */
 bool file_get(const char *name, struct archive_file *file);

@@ -66,8 +66,7 @@ bool program_make(struct program *p, uint64_t size, uint64_t align)
         if (!e) {
                 p->quota = quota;
                 what = "grant memory";
-                e = CALL(region_grant, slot_of(p, AT_TASK), p->block, size,
-                         ACCESS_ALL | REGION_WX);
+                e = CALL(region_grant, slot_of(p, AT_TASK), p->block, size, memory_rights(p));
         }
         if (!e) {
                 what = "give capabilities";

@@ -29,8 +29,7 @@ static enum ouzel_error memory_get(struct program *p, uint64_t size, uint64_t *p
         if (!*pa)
                 return E_AGAIN;
         memory_clear(*pa, size);
-        enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), *pa, size,
-                                  ACCESS_ALL | REGION_WX);
+        enum ouzel_error e = CALL(region_grant, slot_of(p, AT_TASK), *pa, size, memory_rights(p));
         if (e) {
                 memory_free(*pa, *pa + size);
                 return e;

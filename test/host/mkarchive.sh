@@ -35,7 +35,7 @@ archive_is_for_cpio_too() {
 unknown_setting_names_its_line() {
         bad 'program a\n file a\n\n colour red\n' \
                 "bad: line 4: unknown setting \`colour\`; there are file, memory, quota, extra, \
-priority, core, cores, devices, calls, restart, control, manual, private, append"
+priority, core, cores, devices, calls, restart, control, manual, private, wx, append"
 }
 bad_size_names_its_line() {
         bad 'program a\n memory 5\n file a\n' \

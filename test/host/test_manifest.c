@@ -376,6 +376,15 @@ TEST(manual_and_extra)
         bad_setting("extra 5", "`5` is no size: expected a multiple of 4096");
 }
 
+TEST(writable_and_executable_memory_is_asked_for)
+{
+        assert_false(with("control")->wx);
+        assert_true(with("wx")->wx);
+        good("linux\n file l\n");
+        assert_true(m.entry[0].wx);
+        bad_setting("wx no", "`wx` takes no value");
+}
+
 TEST(a_command_line_that_is_too_long_is_refused)
 {
         char text[600];
@@ -561,6 +570,7 @@ int main(void)
                 cmocka_unit_test(calls_name_programs_before_and_after),
                 cmocka_unit_test(calls_of_nobody_or_oneself_are_refused),
                 cmocka_unit_test(manual_and_extra),
+                cmocka_unit_test(writable_and_executable_memory_is_asked_for),
                 cmocka_unit_test(a_command_line_that_is_too_long_is_refused),
                 cmocka_unit_test(too_many_devices_are_refused),
                 cmocka_unit_test(a_device_with_too_long_a_name_is_refused),

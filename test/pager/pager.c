@@ -404,6 +404,24 @@ TEST(memory_beyond_the_manifest_is_refused)
         return NULL;
 }
 
+/* Our manifest has no `wx`: no process of ours may have such a page, of neither memory. */
+TEST(memory_is_not_writable_and_executable_unasked)
+{
+        unsigned space = SLOT_MADE;
+        uint64_t w[MSG_WORDS];
+
+        EXPECT(!ask(PAGER_MEMORY_GET, PAGE, 0, w));
+        uint64_t own = RESULT_OF(space_query, SLOT_SPACE, (uint64_t)zeros).v1 & ~(PAGE - 1ul);
+        EXPECT(!CALL(space_create, space, 0));
+        EXPECT(!CALL(space_update, space, PAGE, own, ACCESS_READ | ACCESS_WRITE, 1));
+        EXPECT(!CALL(space_update, space, PAGE, w[0], ACCESS_READ | ACCESS_EXEC, 1));
+        EXPECT(CALL(space_update, space, PAGE, own, ACCESS_ALL, 1) == E_WX);
+        EXPECT(CALL(space_update, space, PAGE, w[0], ACCESS_ALL, 1) == E_WX);
+        EXPECT(!CALL(cap_delete, space));
+        EXPECT(!ask(PAGER_MEMORY_PUT, w[0], 0, w));
+        return NULL;
+}
+
 /* Let it live its life once, with all its restarts. */
 static const char *live_and_die(unsigned program, unsigned times)
 {
@@ -495,6 +513,7 @@ static const struct { const char *name; const char *(*run)(void); } tests[] = {
         T(nonsense_does_no_harm),
         T(memory_comes_on_request_and_goes_back),
         T(memory_beyond_the_manifest_is_refused),
+        T(memory_is_not_writable_and_executable_unasked),
         T(a_dead_programs_memory_comes_back_in_full),
         T(a_programs_memory_comes_back_from_another_core),
         T(a_stopped_programs_memory_comes_back_in_full),
