@@ -7,6 +7,7 @@
  * SHADOW_SECONDS in the environment: how long, in all.
  */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -418,53 +419,74 @@ TEST(memory_and_shadow_are_right_under_load)
                 shadow_is_right();
 }
 
-static unsigned long quota_used(void)
+static void set(const char *path, const char *text)
 {
-        char text[64] = "";
+        int fd = open(path, O_WRONLY);
+
+        if (fd >= 0) {
+                EXPECT(write(fd, text, strlen(text)) > 0);
+                close(fd);
+        }
+}
+
+struct quota { unsigned long used, of, own, tables, pages, processes; long others; };
+
+static struct quota quota(void)
+{
+        struct quota q;
+        char text[160] = "";
         int fd = open(QUOTA, O_RDONLY);
 
         EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
         close(fd);
-        return strtoul(text, NULL, 10);
+        EXPECT(sscanf(text, "%lu of %lu pages: %lu for our %lu tables, %lu for %lu processes, "
+                      "%ld others", &q.used, &q.of, &q.own, &q.tables, &q.pages, &q.processes,
+                      &q.others) == 7);
+        return q;
 }
 
 /*
- * The least of a few looks: what ended a moment ago may still be on its way out, or be looked
- * at by ksmd and khugepaged; and an idle CPU keeps the memory of the process that it ran last,
- * even if that is over, until it runs another: us.
+ * The one with the fewest others of a few looks: what ended a moment ago may still be on its way
+ * out, or be where ksmd and khugepaged went to sleep; and an idle CPU keeps the memory of the
+ * process that it ran last, even if that is over, until it runs another: us.
  */
-static unsigned long quota_settled(void)
+static struct quota quota_settled(void)
 {
-        unsigned long least = ~0ul, used;
-        cpu_set_t set;
+        struct quota least = {.others = LONG_MAX}, q;
+        cpu_set_t cpu;
 
+        set("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "10");
+        set("/sys/kernel/mm/ksm/sleep_millisecs", "10");
         for (unsigned i = 0; i < 8 * cpus(); i++) {
-                CPU_ZERO(&set);
-                CPU_SET(i % cpus(), &set);
-                EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
+                CPU_ZERO(&cpu);
+                CPU_SET(i % cpus(), &cpu);
+                EXPECT(sched_setaffinity(0, sizeof(cpu), &cpu) == 0);
                 usleep(100000);
-                used = quota_used();
-                if (used < least)
-                        least = used;
+                q = quota();
+                if (q.others < least.others)
+                        least = q;
         }
         return least;
 }
 
 TEST(quota_comes_back_when_processes_end)
 {
-        unsigned long before, after;
+        struct quota before, after;
 
         if (!on_ouzel())
                 return;
         prepare();
-        /* Once before: tables of Linux's own space and of its capabilities stay. */
+        /* Once before: pages of its capability table stay. */
         load(seconds() / 6, false);
         before = quota_settled();
         load(seconds() / 6, false);
         after = quota_settled();
-        /* One process more or less takes some 16 pages; here hundreds came and went. */
-        if (after > before + 32)
-                fail("%lu pages of kernel memory before, %lu after", before, after);
+        if (after.others != before.others || after.processes != before.processes)
+                fail("pages of kernel memory for neither processes nor own tables: %ld, then %ld; "
+                     "processes: %lu, then %lu", before.others, after.others, before.processes,
+                     after.processes);
+        if (after.own > after.tables)
+                fail("%lu pages for a shadow of %lu tables", after.own, after.tables);
 }
 
 int main(int argc, char **argv)

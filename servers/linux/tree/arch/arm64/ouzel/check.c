@@ -4,6 +4,9 @@
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/pagewalk.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -67,31 +70,82 @@ static int blocks_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(blocks);
 
+/* Tables of init_mm, below its root. */
+static int p4d_count(p4d_t *p4d, unsigned long addr, unsigned long next, struct mm_walk *walk)
+{
+	*(u64 *)walk->private += p4d_present(*p4d);
+	return 0;
+}
+
+static int pud_count(pud_t *pud, unsigned long addr, unsigned long next, struct mm_walk *walk)
+{
+	*(u64 *)walk->private += pud_present(*pud) && !pud_leaf(*pud);
+	return 0;
+}
+
+static int pmd_count(pmd_t *pmd, unsigned long addr, unsigned long next, struct mm_walk *walk)
+{
+	*(u64 *)walk->private += pmd_present(*pmd) && !pmd_leaf(*pmd);
+	return 0;
+}
+
+static u64 tables_of_ours(void)
+{
+	static const struct mm_walk_ops ops = {
+		.p4d_entry = p4d_count,
+		.pud_entry = pud_count,
+		.pmd_entry = pmd_count,
+	};
+	u64 count = 0;
+
+	mmap_read_lock(&init_mm);
+	walk_kernel_page_table_range(PAGE_OFFSET, PAGE_MASK, &ops, NULL, &count);
+	mmap_read_unlock(&init_mm);
+	return count;
+}
+
 /*
- * Kernel memory that was charged to us, and what for: the shadow of our own table, which grows
- * with it (Linux, too, keeps the tables of its own mappings); a space, its root and its tables
- * for each process; vCPUs, lines and capabilities.
+ * Kernel memory that was charged to us, and what for: the shadow of our own table, whose tables
+ * stay as ours do; a space, its root and its tables for each process; and the rest: vCPUs,
+ * lines, capabilities, and the spaces of processes that are over, until the last CPU whose
+ * active_mm they are has another.
  */
 static int quota_show(struct seq_file *m, void *v)
 {
-	struct ouzel_result own = OUZEL_RESULT(space_check, SLOT_SPACE), task, r;
-	u64 pages = 0, spaces = 0;
-	unsigned int slot;
+	struct ouzel_result before = OUZEL_RESULT(task_info, SLOT_TASK), after, own, r;
+	unsigned long *seen = bitmap_zalloc(SLOT_COUNT, GFP_KERNEL);
+	struct task_struct *process, *task;
+	unsigned int spaces = 0;
+	u64 pages = 0;
 
-	for (slot = SERVER_SLOT_DYNAMIC; slot < SLOT_COUNT; slot++) {
-		r = OUZEL_RESULT(space_check, slot);
-		if (r.error == E_CAP)
-			continue;	/* no process has it now */
-		if (r.error)
-			return -EIO;	/* `check` tells more */
-		pages += r.v1 + 2;
-		spaces++;
+	if (!seen)
+		return -ENOMEM;
+	own = OUZEL_RESULT(space_check, SLOT_SPACE);
+	rcu_read_lock();
+	for_each_process(process) {
+		task = find_lock_task_mm(process);
+		if (!task)
+			continue;
+		/* vfork()'s child has its parent's */
+		if (!test_and_set_bit(task->mm->context.slot, seen)) {
+			r = OUZEL_RESULT(space_check, task->mm->context.slot);
+			if (!r.error) {
+				pages += 2 + r.v1;
+				spaces++;
+			}
+		}
+		task_unlock(task);
 	}
-	task = OUZEL_RESULT(task_info, SLOT_TASK);
-	if (own.error || task.error)
+	rcu_read_unlock();
+	bitmap_free(seen);
+	after = OUZEL_RESULT(task_info, SLOT_TASK);
+	if (before.error || own.error || after.error)
 		return -EIO;
-	seq_printf(m, "%llu of %llu pages: %llu own tables, %llu for %llu spaces, %lld others\n",
-		   task.v2, task.v1, own.v1, pages, spaces, task.v2 - own.v1 - pages);
+	/* Processes come and go meanwhile: what is counted above is in one of the two, at least. */
+	after.v2 = max(before.v2, after.v2);
+	seq_printf(m, "%llu of %llu pages: %llu for our %llu tables, %llu for %u processes, "
+		   "%lld others\n", after.v2, after.v1, own.v1, tables_of_ours(), pages, spaces,
+		   after.v2 - own.v1 - pages);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(quota);
