@@ -78,8 +78,8 @@ struct vcpu_sync {
         };
 };
 /*
- * The kernel may remember where it found a last-level table, as TLBs do. Who unlinks one calls
- * vcpu_flush(FLUSH_UNLINKED) before the page becomes something else.
+ * The kernel may remember where it found a last-level table. Who unlinks one calls vcpu_flush
+ * before the page becomes something else, as TLBs demand it for what they remember.
  */
 struct vcpu_block {
         uint8_t  pending, work, sync, reserved0[5];
