@@ -53,6 +53,16 @@ def listed(preset, only, full):
     return [test["name"] for test in json.loads(listing.stdout)["tests"]]
 
 
+KINDS = {"native", "board", "pager", "shell", "linux", "front", "bench", "documents"}
+
+
+def kinds_missing():
+    """Kinds of tests that gcc's build lacks, which would be left out silently."""
+    listing = subprocess.run(["ctest", "--test-dir", os.path.join(BUILD, "gcc"),
+                              "--print-labels"], stdout=subprocess.PIPE, text=True, check=False)
+    return sorted(KINDS - set(listing.stdout.split()))
+
+
 def ctest(count, preset, only, full):
     """Run one preset's tests; every result that they left counts, and one that is missing.
     Returns how many programs there were."""
@@ -127,6 +137,8 @@ def run(full=False, only=None):
             attempt(count, "build native Linux", lambda: build.linux("native"))
             if any("debian" in name for name in listed("gcc", only, full) or ()):
                 attempt(count, "Debian root file system", debian.image)
+        for kind in kinds_missing():
+            count.add(f"tests of the kind {kind}", "the build has none")
         programs += ctest(count, "gcc", only, full)
     if only and not programs and not count.failed:
         count.add(f"--only {only}", "no test has such a name" if full else
