@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 # boot.sh -- the short test of Linux: run by busybox on the machine that just booted.
 . /test/check.sh
+# shellcheck disable=SC2034 # check.sh looks at it
+skipped=4
 
 cpus_online() {
-        expect "$(cat /sys/devices/system/cpu/online)" "$(cat /sys/devices/system/cpu/possible)" ||
-                expect "$(nproc)" "$(grep -c ^processor /proc/cpuinfo)"
+        expect "$(cat /sys/devices/system/cpu/online)" "$(cat /sys/devices/system/cpu/possible)"
 }
 init_is_first() { expect "$(cat /proc/1/comm)" init; }
 clock_advances() {
@@ -123,11 +124,8 @@ module_in_and_out() {
         modprobe dummy numdummies=2 && expect "$(lsmod | grep -c ^dummy)" 1 &&
                 [ -e /sys/class/net/dummy1 ] && rmmod dummy && ! grep ^dummy /proc/modules
 }
-no_complaints() {
-        ! dmesg | grep -E 'WARNING|BUG:|Oops|Call trace|refused|mismatch|soft lockup|rcu.*stall'
-}
 privileged_instructions_of_linux_are_trapped() {
-        [ -d /sys/kernel/debug/ouzel ] || return 0      # natively they work
+        on_ouzel || { echo "natively they work"; return 4; }
         modprobe trap_test || return 1
         for n in 0 1 2 3 4 5 6 7 8 9 10 11; do
                 (echo $n >/sys/kernel/debug/ouzel/trap) 2>/dev/null
@@ -168,7 +166,7 @@ check own_memory_map own_memory_map
 check dev_mem_is_refused dev_mem_is_refused
 check interrupts_are_counted interrupts_are_counted
 check module_in_and_out module_in_and_out
-check no_complaints no_complaints
+check no_complaints no_complaints 'Call trace|refused|mismatch'
 # The last: it leaves complaints.
 check privileged_instructions_of_linux_are_trapped privileged_instructions_of_linux_are_trapped
 finish

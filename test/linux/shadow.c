@@ -393,8 +393,6 @@ static void load(unsigned long duration, bool watch)
                 wait_for(pids[i]);
 }
 
-static bool on_ouzel(void) { return access(CHECK, R_OK) == 0; }
-
 static void prepare(void)
 {
         int fd = open("/sys/kernel/mm/ksm/run", O_WRONLY);
@@ -474,7 +472,7 @@ TEST(quota_comes_back_when_processes_end)
         struct quota before, after;
 
         if (!on_ouzel())
-                return;
+                skip("natively nobody has a quota");
         prepare();
         /* Once before: pages of its capability table stay. */
         load(seconds() / 6, false);
