@@ -39,6 +39,7 @@ for file in "${files[@]}"; do
                                 which[rules] = f[2]
                         }
         }
+        /^ *[0-9a-f]+:/ { instructions++ }
         /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]/, "", name); next }
         $2 ~ /^(mrs|msr|sys|sysl|tlbi|at|dc|ic|eret|eretaa|eretab|hvc|smc|dcps[123]|drps|wfi|wfit)$/ {
                 op = $2; arg = $0
@@ -50,7 +51,13 @@ for file in "${files[@]}"; do
                 printf "%s: %s: %s %s\n", file, name, op, arg
                 bad++
         }
-        END { exit bad > 0 }
+        END {
+                if (!instructions) {
+                        printf "%s: no instruction in it was disassembled\n", file
+                        bad++
+                }
+                exit bad > 0
+        }
         function fine(op, arg) {
                 if (op == "mrs") {
                         sub(/^[a-z0-9]+, */, "", arg)
