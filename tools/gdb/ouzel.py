@@ -152,8 +152,8 @@ def spaces(_argument):
         guest = f", server's table {pointer(s['guest']):#x}" if pointer(s["guest"]) else ""
         print(f"space {int(s['object']['id']):<4} task {int(s['task']['object']['id']):<4} "
               f"{'own' if s['own'] else 'process':8}root {pointer(s['root']):#x} "
-              f"asid {int(s['asid'])}, {int(s['tables'])} tables, {int(s['users'])} users"
-              f"{', dead' if s['dead'] else ''}{guest}")
+              f"asid {int(s['asid'])}, {int(s['tables']['n'])} tables, {int(s['users'])} users"
+              f"{guest}")
         at = s["next"]
 
 
@@ -205,8 +205,11 @@ def trace(argument):
 def trace_set(mask):
     gdb.execute(f"set var trace_mask = {mask:#x}", to_string=True)
     for core in cores():
-        # With the assembly paths left, these are traced, too (trace.c).
-        gdb.execute(f"set var cpus[{int(core['id'])}].no_fast = {int(mask != 0)}", to_string=True)
+        # With the assembly paths left, these are traced, too: no_fast_here() in trace.c.
+        cpu, size = f"cpus[{int(core['id'])}]", int(core["vectors"][1]) - int(core["vectors"][0])
+        user = pointer(int(core["vectors"][0]) + (3 if mask else 2) * size)
+        for what in (f"no_fast = {int(mask != 0)}", f"vectors[2] = {user:#x}", "resched = 1"):
+            gdb.execute(f"set var {cpu}.{what}", to_string=True)
 
 
 def trace_on(argument):
