@@ -99,7 +99,7 @@ def parser():
                          help="core type (default cortex-a72)")
         one.add_argument("--el2", action="store_true", help="enter at EL2, as firmware may")
         one.add_argument("--icount", action="store_true",
-                         help="one instruction is one nanosecond: repeatable, slower")
+                         help="one instruction is one nanosecond, however busy the host is: slower")
 
     def system(one):
         what = one.add_mutually_exclusive_group()
