@@ -109,7 +109,8 @@ void space_clear(struct space *space)
 static bool reclaim_among(struct space *first, struct space *keep)
 {
         for (struct space *s = first; s && s != keep; s = READ_ONCE(s->next)) {
-                if (s->object.owner != keep->object.owner || s->own || s->tables.n < 2)
+                if (s->object.owner != keep->object.owner || !s->guest || s->own ||
+                    s->tables.n < 2)
                         continue;
                 if (!spin_try(&s->lock))
                         continue;
@@ -121,8 +122,8 @@ static bool reclaim_among(struct space *first, struct space *keep)
 }
 
 /*
- * Some table page of the owner's, by forgetting another process's mappings: the shadow is a
- * cache. Called with `keep` locked, so others are only tried.
+ * Some table page of the owner's, by forgetting another process's mappings, if they are a shadow:
+ * that is a cache. Called with `keep` locked, so others are only tried.
  */
 bool space_reclaim(struct space *keep)
 {

@@ -143,6 +143,28 @@ TEST(space_sync_of_blocks)
         EXPECT_EQ(mapped(VA + 0x3000).v1, page);
 }
 
+/* A shadow can be made again; what was mapped by hand nobody would bring back. */
+TEST(space_whose_quota_runs_out_takes_tables_of_shadows_alone)
+{
+        uint64_t pa = frames_new(1), va = VA;
+        unsigned plain = slot_new(), greedy = slot_new();
+
+        table_make();
+        t.leaf[0] = pa | PAGE | NORMAL;
+        sync(VA, 1);
+        EXPECT_OK(CALL(space_create, plain, 0));
+        EXPECT_OK(CALL(space_create, greedy, 0));
+        EXPECT_OK(CALL(space_update, plain, VA, pa, RW, 1));
+        while (!CALL(space_update, greedy, va, pa, RW, 1))
+                va += 2 << 20; /* a table each */
+        EXPECT_E(CALL(space_update, greedy, va, pa, RW, 1), E_QUOTA);
+        EXPECT_EQ(RESULT_OF(space_query, plain, VA).v1, pa);
+        EXPECT_E(mapped(VA).error, E_AGAIN);
+        EXPECT_OK(CALL(space_clear, greedy));
+        sync(VA, 1);
+        EXPECT_EQ(mapped(VA).v1, pa);
+}
+
 TEST(space_check_finds_what_differs)
 {
         uint64_t pa = frames_new(1);
