@@ -1038,6 +1038,37 @@ TEST(a_bpf_program_runs_on_a_kprobe)
         tracing_start();
 }
 
+/* ---- memory of others ---------------------------------------------------------------------- */
+
+/* Linux lets root map what it does not know as RAM; Ouzel's kernel and devices are that. */
+TEST(dev_mem_gives_nothing_of_others)
+{
+        static const off_t theirs[] = {0x40000000, 0x40200000, 0x08000000};
+        int fd = open("/dev/mem", O_RDWR | O_SYNC), status, ends[2];
+
+        if (!on_ouzel())
+                skip("natively all is Linux's");
+        EXPECT(fd >= 0 && pipe(ends) == 0);
+        for (unsigned i = 0; i < 2 * COUNT_OF(theirs); i++) {
+                volatile uint32_t *p = mmap(NULL, PAGE, RW, MAP_SHARED, fd, theirs[i / 2]);
+                EXPECT(p != MAP_FAILED);
+                pid_t pid = fork();
+                if (!pid) {
+                        alarm(10);
+                        if (i & 1)
+                                *p = 1;
+                        else
+                                (void)*p;
+                        _exit(0);
+                }
+                EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid);
+                if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGBUS)
+                        fail("%s %lx: %x", i & 1 ? "writing" : "reading", (long)theirs[i / 2],
+                             status);
+                EXPECT(write(ends[1], (const void *)p, 4) < 0 && errno == EFAULT);
+        }
+}
+
 /* ---- security modules, audit ------------------------------------------------------------- */
 
 TEST(security_modules_are_debians)

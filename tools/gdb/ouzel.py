@@ -93,8 +93,8 @@ def thread_name(address):
 
 class Command(gdb.Command):
     def __init__(self, name, show):
+        self.__doc__ = show.__doc__  # gdb takes it in the next line
         super().__init__(name, gdb.COMMAND_DATA)
-        self.__doc__ = show.__doc__
         self.show = show
 
     def invoke(self, argument, from_tty):

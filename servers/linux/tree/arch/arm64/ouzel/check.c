@@ -150,7 +150,10 @@ static int quota_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(quota);
 
-/* An entry that the kernel would not install is a bug of ours, or a region taken away. */
+/*
+ * An entry of our own that the kernel would not install is a bug, or a region taken away; of a
+ * process it may be /dev/mem, and its fault tells (ouzel_rejected_here()).
+ */
 static void reject_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(reject_work, reject_look);
 
@@ -161,7 +164,7 @@ static void reject_look(struct work_struct *work)
 	for_each_online_cpu(cpu) {
 		struct vcpu_block *b = (void *)__fix_to_virt(FIX_OUZEL_BLOCK0 - cpu);
 
-		if (READ_ONCE(b->reject_error)) {
+		if (READ_ONCE(b->reject_error) && is_ttbr1_addr(READ_ONCE(b->reject_va))) {
 			pr_warn_once("ouzel: the mapping of %016llx was rejected: %s\n",
 				     b->reject_va, ouzel_error_text(b->reject_error));
 			return;		/* once is enough */

@@ -10,6 +10,7 @@
 #include <asm/cacheflush.h>
 #include <asm/mmu_context.h>
 #include <asm/ouzel.h>
+#include <asm/ouzel_fault.h>
 #include <asm/pgalloc.h>
 #include <asm/sections.h>
 
@@ -132,6 +133,26 @@ void ouzel_flush(struct mm_struct *mm, bool unlinked)
 	OUZEL(vcpu_flush, unlinked ? FLUSH_UNLINKED : 0);
 }
 EXPORT_SYMBOL_GPL(ouzel_flush);
+
+/*
+ * Handling a fault changed nothing that helps: whether the kernel rejects the entry, since it
+ * would fault again for ever. E_QUOTA may be over the next time.
+ */
+bool ouzel_rejected_here(struct mm_struct *mm, unsigned long addr)
+{
+	struct vcpu_block *block = ouzel_block();
+	enum ouzel_error error;
+
+	block->reject_error = 0;	/* that of another address, perhaps */
+	OUZEL(space_sync, mm->context.slot, addr & PAGE_MASK, 1, 0);
+	error = READ_ONCE(block->reject_error);
+	block->reject_error = 0;
+	if (!error || error == E_QUOTA)
+		return false;
+	pr_info_ratelimited("ouzel: %s[%d]: nothing to access at %lx: %s\n", current->comm,
+			    current->pid, addr, ouzel_error_text(error));
+	return true;
+}
 
 /* ---- spaces ---- */
 
