@@ -487,6 +487,76 @@ TEST(quota_comes_back_when_processes_end)
                 fail("%lu pages for a shadow of %lu tables", after.own, after.tables);
 }
 
+/* ---- huge pages ------------------------------------------------------------------------- */
+
+#define HUGE_SIZE (64 * MIB)
+
+/* A field of /proc/self/smaps about the mapping that AT is in. */
+static unsigned long smaps_kib(const void *at, const char *field)
+{
+        unsigned long start, end, kib = 0;
+        char line[256];
+        bool here = false;
+        FILE *f = fopen("/proc/self/smaps", "r");
+
+        EXPECT(f);
+        while (fgets(line, sizeof(line), f)) {
+                if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+                        here = (unsigned long)at >= start && (unsigned long)at < end;
+                else if (here && !strncmp(line, field, strlen(field)))
+                        kib = strtoul(line + strlen(field), NULL, 10);
+        }
+        fclose(f);
+        return kib;
+}
+
+/* Every page of it is touched; how many pages of kernel memory for processes that took. */
+static long pages_for_huge(uint8_t *p)
+{
+        long before = on_ouzel() ? (long)quota().pages : 0, after;
+
+        for (size_t i = 0; i < HUGE_SIZE; i += PAGE)
+                *(volatile size_t *)(p + i) = i;
+        after = on_ouzel() ? (long)quota().pages : 0;
+        for (size_t i = 0; i < HUGE_SIZE; i += PAGE)
+                EXPECT(*(volatile size_t *)(p + i) == i);
+        return after - before;
+}
+
+/* With small pages there were one table, and one page, for each 2 MiB. */
+TEST(huge_pages_are_blocks_in_the_shadow)
+{
+        uint8_t *p = map(HUGE_SIZE + 2 * MIB, RW);
+
+        p = (uint8_t *)(((uintptr_t)p + 2 * MIB - 1) & -(2 * MIB));
+        EXPECT(madvise(p, HUGE_SIZE, MADV_HUGEPAGE) == 0);
+        long pages = pages_for_huge(p);
+        unsigned long kib = smaps_kib(p, "AnonHugePages:");
+        if (kib < 56 << 10)
+                fail("%lu KiB are in huge pages", kib);
+        if (pages > 8)
+                fail("%ld pages of kernel memory for 64 MiB", pages);
+}
+
+TEST(hugetlb_pages_are_blocks_in_the_shadow)
+{
+        int fd = open("/proc/sys/vm/nr_hugepages", O_RDWR);
+        char before[16] = "";
+
+        EXPECT(fd >= 0 && read(fd, before, sizeof(before) - 1) > 0);
+        EXPECT(pwrite(fd, "32", 2, 0) == 2);
+        uint8_t *p = mmap(NULL, HUGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+        EXPECT(p != MAP_FAILED);
+        long pages = pages_for_huge(p);
+        unsigned long kib = smaps_kib(p, "Private_Hugetlb:");
+        EXPECT(munmap(p, HUGE_SIZE) == 0);
+        EXPECT(pwrite(fd, before, strlen(before), 0) == (ssize_t)strlen(before));
+        if (kib != 64 << 10)
+                fail("%lu KiB are in huge pages", kib);
+        if (pages > 8)
+                fail("%ld pages of kernel memory for 64 MiB", pages);
+}
+
 int main(int argc, char **argv)
 {
         return run_tests(argc > 1 ? argv[1] : NULL);
