@@ -1038,6 +1038,58 @@ TEST(clocks_agree)
                 fail("%ld ns passed, %ld by the counter", passed, counted);
 }
 
+/* What happens to a child that must not ask Linux for the time. */
+static int without_clock_calls(void (*what)(void))
+{
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_gettimeofday, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP), /* kills, and logs nothing */
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {COUNT_OF(code), code};
+        int status;
+        pid_t pid = fork();
+
+        if (!pid) {
+                EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+                EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+                what();
+                _exit(0);
+        }
+        EXPECT(waitpid(pid, &status, 0) == pid);
+        return status;
+}
+
+static void read_clocks(void)
+{
+        struct timeval t;
+
+        for (unsigned i = 0; i < 1000; i++) {
+                now(CLOCK_MONOTONIC);
+                now(CLOCK_REALTIME);
+                EXPECT(gettimeofday(&t, NULL) == 0);
+        }
+}
+
+static void ask_for_the_time(void)
+{
+        struct timespec t;
+
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+}
+
+TEST(clocks_are_read_without_a_system_call)
+{
+        int status = without_clock_calls(ask_for_the_time);
+
+        EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+        status = without_clock_calls(read_clocks);
+        if (status)
+                fail("reading the clocks ended with %x", status);
+}
+
 TEST(sleeps_are_not_short)
 {
         for (long ns = 100000; ns < 40000000; ns *= 3) {
