@@ -27,6 +27,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -1144,6 +1145,100 @@ TEST(a_thread_moves_between_cpus)
                 EXPECT(sched_getcpu() == i % cpus);
                 registers_kept((uint64_t)i + 1, 1000);
         }
+}
+
+/* glibc has registered it for each thread. */
+static volatile struct rseq *own_rseq(void)
+{
+        EXPECT(__rseq_size >= offsetof(struct rseq, flags) + 4);
+        return (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+}
+
+TEST(rseq_names_the_cpu)
+{
+        unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), cpu;
+
+        for (unsigned i = 0; i < 40; i++) {
+                on_cpu(i % cpus);
+                EXPECT(own_rseq()->cpu_id == i % cpus && own_rseq()->cpu_id_start == i % cpus);
+                EXPECT(syscall(SYS_getcpu, &cpu, NULL, NULL) == 0 && cpu == i % cpus);
+        }
+}
+
+enum { UNSEEN, ABORTED, LATE };
+
+/* A restartable sequence that waits for *flag. ABORTED, or UNSEEN: what set the flag came while
+ * it waited, and did not abort it. LATE: the flag was set before it began. */
+static unsigned sequence_until(volatile unsigned *flag)
+{
+        volatile struct rseq *rseq = own_rseq();
+        unsigned how;
+
+        __asm__ volatile(".pushsection .data\n .balign 32\n"
+                         "6: .long 0, 0\n .quad 1f, 3f - 1f, 4f\n .popsection\n"
+                         "mov %w0, %3\n adrp x9, 6b\n add x9, x9, :lo12:6b\n str x9, %1\n"
+                         "1: ldr w9, [%2]\n cbnz w9, 5f\n mov %w0, %4\n"
+                         "2: ldr w9, [%2]\n cbz w9, 2b\n"
+                         "3: b 5f\n"
+                         ".inst %6\n" /* else Linux doesn't go there */
+                         "4: mov %w0, %5\n"
+                         "5:" : "=&r"(how), "=m"(rseq->rseq_cs)
+                         : "r"(flag), "i"(LATE), "i"(UNSEEN), "i"(ABORTED), "i"(RSEQ_SIG_CODE)
+                         : "x9", "memory");
+        EXPECT(how != ABORTED || !rseq->rseq_cs); /* Linux has cleared it */
+        rseq->rseq_cs = 0;
+        return how;
+}
+
+/* How often it was aborted until the flag was set: by that, and by what else came in between. */
+static unsigned aborts_until(volatile unsigned *flag)
+{
+        unsigned aborts = 0;
+
+        while (!*flag) {
+                unsigned how = sequence_until(flag);
+                EXPECT(how != UNSEEN);
+                aborts += how == ABORTED;
+        }
+        return aborts;
+}
+
+static volatile unsigned ticked;
+static void on_tick(int signal) { (void)signal; ticked = 1; }
+
+TEST(rseq_is_aborted_by_a_signal)
+{
+        struct itimerval timer = {{0, 0}, {0, 2000}};
+        unsigned aborts = 0;
+
+        signal(SIGVTALRM, on_tick);
+        for (unsigned i = 0; i < 20; i++) {
+                ticked = 0;
+                EXPECT(setitimer(ITIMER_VIRTUAL, &timer, NULL) == 0);
+                aborts += aborts_until(&ticked);
+        }
+        EXPECT(aborts >= 10);
+}
+
+TEST(rseq_is_aborted_by_another_process)
+{
+        volatile unsigned *flag = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        unsigned aborts = 0;
+
+        on_cpu(0);
+        EXPECT(flag != MAP_FAILED);
+        for (unsigned i = 0; i < 20; i++) {
+                *flag = 0;
+                pid_t pid = fork();
+                if (!pid) {
+                        usleep(2000);
+                        *flag = 1;
+                        _exit(0);
+                }
+                aborts += aborts_until(flag);
+                wait_for(pid);
+        }
+        EXPECT(aborts >= 10);
 }
 
 TEST(a_cpu_goes_off_and_on)
