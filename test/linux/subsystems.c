@@ -2,7 +2,7 @@
 /*
  * subsystems.c -- parts of Linux that lean on what the port changed, worked by programs: CPU
  * hotplug under load, swap, io_uring and its kernel threads, BPF programs through the JIT, probes
- * and events, security modules and audit.
+ * and events, security modules and audit, same pages merged.
  *
  * A static arm64 program, run on Ouzel and on the native build alike.
  */
@@ -1257,6 +1257,56 @@ TEST(process_events_are_told)
                 }
         }
         EXPECT(waitpid(pid, NULL, 0) == pid);
+}
+
+/* ---- same pages ------------------------------------------------------------------------- */
+
+#define KSM "/sys/kernel/mm/ksm/"
+#define SAME 256u
+
+/* Of this process. What KSM says of all of them counts those that are over, too, for a while. */
+static unsigned long pages_merged(void)
+{
+        char text[32];
+
+        read_text("/proc/self/ksm_merging_pages", text, sizeof(text));
+        return strtoul(text, NULL, 10);
+}
+
+TEST(ksm_merges_pages_until_they_are_written)
+{
+        static const char *const settings[] = {KSM "run", KSM "sleep_millisecs",
+                                               KSM "pages_to_scan"};
+        char before[COUNT_OF(settings)][32];
+        uint8_t *p = map(SAME * PAGE, RW);
+        unsigned long merged = 0, wrong = 0;
+
+        for (unsigned i = 0; i < COUNT_OF(settings); i++)
+                read_text(settings[i], before[i], sizeof(before[i]));
+        for (unsigned i = 0; i < SAME; i++)
+                memset(p + i * PAGE, 0x3c, PAGE);
+        EXPECT(madvise(p, SAME * PAGE, MADV_MERGEABLE) == 0);
+        put(KSM "sleep_millisecs", "10");
+        put(KSM "pages_to_scan", "4096");
+        put(KSM "run", "1");
+        for (unsigned n = 0; n < 400 && merged < 200; n++) {
+                usleep(50000);
+                merged = pages_merged();
+        }
+        /* One frame for all of them; each written page must leave it. */
+        for (unsigned i = 1; i < SAME; i += 16)
+                p[i * PAGE + i] = (uint8_t)i;
+        for (size_t i = 0; i < SAME * PAGE; i++) {
+                bool written = i / PAGE % 16 == 1 && i % PAGE == i / PAGE;
+                wrong += p[i] != (written ? (uint8_t)(i / PAGE) : 0x3c);
+        }
+        put(KSM "run", "2"); /* forgets all */
+        for (unsigned i = 0; i < COUNT_OF(settings); i++)
+                put(settings[i], before[i]);
+        if (merged < 200)
+                fail("%lu of %u pages are merged", merged, SAME);
+        if (wrong)
+                fail("%lu bytes are not what was written", wrong);
 }
 
 int main(int argc, char **argv)
