@@ -2,7 +2,7 @@
 /*
  * subsystems.c -- parts of Linux that lean on what the port changed, worked by programs: CPU
  * hotplug under load, swap, io_uring and its kernel threads, BPF programs through the JIT, probes
- * and events, security modules and audit, same pages merged.
+ * and events, security modules and audit, same pages merged, control groups.
  *
  * A static arm64 program, run on Ouzel and on the native build alike.
  */
@@ -1307,6 +1307,195 @@ TEST(ksm_merges_pages_until_they_are_written)
                 fail("%lu of %u pages are merged", merged, SAME);
         if (wrong)
                 fail("%lu bytes are not what was written", wrong);
+}
+
+/* ---- control groups --------------------------------------------------------------------- */
+
+#define CGROUP "/tmp/cgroup"
+#define GROUP  CGROUP "/test/"
+
+static void group_make(void)
+{
+        mkdir(CGROUP, 0755);
+        if (mount("cgroup", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
+                fail("no cgroup2 (errno %d)", errno);
+        put(CGROUP "/cgroup.subtree_control", "+cpu +pids");
+        rmdir(GROUP); /* if a test failed before */
+        EXPECT(mkdir(GROUP, 0755) == 0);
+}
+
+static void group_remove(void)
+{
+        EXPECT(rmdir(GROUP) == 0 && umount(CGROUP) == 0);
+}
+
+/* In the group; it ends with us. */
+static pid_t group_fork(void)
+{
+        pid_t pid = fork();
+
+        EXPECT(pid >= 0);
+        if (!pid) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                put(GROUP "cgroup.procs", "0");
+        }
+        return pid;
+}
+
+/* What it says behind a word, in GROUP's file of this name. */
+static unsigned long group_says(const char *name, const char *word)
+{
+        char path[64], text[1024], *at;
+
+        snprintf(path, sizeof(path), GROUP "%s", name);
+        read_text(path, text, sizeof(text));
+        at = strstr(text, word);
+        if (!at)
+                fail("%s has no %s", path, word);
+        return strtoul(at + strlen(word), NULL, 10);
+}
+
+static bool group_comes_to(const char *name, const char *word, unsigned long value)
+{
+        for (unsigned n = 0; n < 200 && group_says(name, word) != value; n++)
+                usleep(50000);
+        return group_says(name, word) == value;
+}
+
+static pid_t fork_that_waits(void)
+{
+        pid_t pid = fork();
+
+        if (!pid) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                for (;;)
+                        pause();
+        }
+        return pid;
+}
+
+TEST(a_group_has_so_many_processes)
+{
+        group_make();
+        put(GROUP "pids.max", "4");
+        pid_t pid = group_fork();
+        if (!pid) {
+                pid_t pids[3];
+                for (unsigned i = 0; i < 3; i++) {
+                        pids[i] = fork_that_waits();
+                        EXPECT(pids[i] > 0);
+                }
+                EXPECT(group_says("pids.current", "") == 4);
+                EXPECT(fork_that_waits() == -1 && errno == EAGAIN);
+                EXPECT(kill(pids[0], SIGKILL) == 0 && waitpid(pids[0], NULL, 0) == pids[0]);
+                pids[0] = fork_that_waits();
+                EXPECT(pids[0] > 0);
+                EXPECT(fork_that_waits() == -1 && errno == EAGAIN);
+                for (unsigned i = 0; i < 3; i++)
+                        EXPECT(kill(pids[i], SIGKILL) == 0 && waitpid(pids[i], NULL, 0) == pids[i]);
+                _exit(0);
+        }
+        wait_for(pid);
+        EXPECT(group_says("pids.events", "max ") == 2);
+        group_remove();
+}
+
+static uint64_t nanoseconds(clockid_t clock)
+{
+        struct timespec t;
+
+        EXPECT(clock_gettime(clock, &t) == 0);
+        return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The share of a CPU that a child in the group gets, in per cent. */
+static unsigned long share_of_a_cpu(void)
+{
+        uint64_t *used = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        pid_t pid = group_fork();
+
+        if (!pid) {
+                uint64_t start = nanoseconds(CLOCK_MONOTONIC), passed, before;
+                before = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+                do
+                        passed = nanoseconds(CLOCK_MONOTONIC) - start;
+                while (passed < 1000000000);
+                *used = (nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - before) * 100 / passed;
+                _exit(0);
+        }
+        wait_for(pid);
+        return *used;
+}
+
+TEST(a_group_has_its_share_of_a_cpu)
+{
+        group_make();
+        unsigned long all = share_of_a_cpu();
+        put(GROUP "cpu.max", "20000 100000");
+        unsigned long fifth = share_of_a_cpu();
+        /* What the host takes in the middle is counted, too. */
+        for (unsigned n = 0; n < 3 && (fifth < 5 || fifth > 40); n++)
+                fifth = share_of_a_cpu();
+        if (fifth < 5 || fifth > 40 || all < fifth + 10)
+                fail("%lu %% of a CPU, then %lu %% where 20 are allowed", all, fifth);
+        EXPECT(group_says("cpu.stat", "nr_throttled ") > 0);
+        group_remove();
+}
+
+TEST(a_group_freezes)
+{
+        volatile unsigned long *count = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        unsigned long before;
+
+        group_make();
+        pid_t pid = group_fork();
+        if (!pid)
+                for (;;)
+                        ++*count;
+        for (unsigned i = 0; i < 3; i++) {
+                before = *count;
+                for (unsigned n = 0; n < 200 && *count == before; n++)
+                        usleep(50000);
+                EXPECT(*count != before);
+                put(GROUP "cgroup.freeze", "1");
+                EXPECT(group_comes_to("cgroup.events", "frozen ", 1));
+                before = *count;
+                usleep(100000);
+                EXPECT(*count == before);
+                put(GROUP "cgroup.freeze", "0");
+        }
+        EXPECT(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+        group_remove();
+}
+
+TEST(a_group_is_killed)
+{
+        pid_t pids[8];
+        int status;
+
+        group_make();
+        for (unsigned i = 0; i < COUNT_OF(pids); i++) {
+                pids[i] = group_fork();
+                if (pids[i])
+                        continue;
+                signal(SIGTERM, SIG_IGN);
+                if (i & 1 && !fork()) { /* which nobody waits for */
+                        alarm(60);
+                        for (;;)
+                                ;
+                }
+                for (;;)
+                        pause();
+        }
+        while (lines_with(GROUP "cgroup.procs", "\n") < 12)
+                usleep(10000);
+        put(GROUP "cgroup.kill", "1");
+        for (unsigned i = 0; i < COUNT_OF(pids); i++) {
+                EXPECT(waitpid(pids[i], &status, 0) == pids[i]);
+                EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        }
+        EXPECT(group_comes_to("cgroup.events", "populated ", 0));
+        group_remove();
 }
 
 int main(int argc, char **argv)
