@@ -25,6 +25,11 @@ finish() {
 expect() {
         [ "$1" = "$2" ] || { echo "'$1' instead of '$2'"; return 1; }
 }
+# How many interrupts of a name there were.
+irqs_of() {
+        awk -v what="$1" '$0 ~ what { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i }
+                END { print n + 0 }' /proc/interrupts
+}
 # What every board and every build must pass.
 uptime_advances() {
         read -r a _ </proc/uptime
