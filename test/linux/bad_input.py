@@ -8,6 +8,9 @@ ONCE = "linux\n\tfile linux\n\tmemory rest\n\trestart 1\n\tcontrol\n" \
        "\tdevices arm,pl011 arm,pl031 arm,pl061 virtio,mmio\n\tappend console=ttyAMA0\n"
 LIMIT = r"`linux` was restarted 1 times: enough"
 OFF = r"nothing runs( any more)?: switching off"
+# The native shell, and a Linux that has no console: that is the shell's.
+BESIDE = "program shell\n\tfile shell\n\tmemory 1M\n\tquota 256K\n\tpriority 100\n\tcontrol\n" \
+         "linux\n\tfile linux\n\tmemory rest\n\tpriority 50\n\trestart 1\n\tdevices virtio,mmio\n"
 AGAIN = r"starting `linux` again \(1 of 1\)"
 
 
@@ -100,3 +103,54 @@ def test_a_stack_of_linux_that_overflows(lab):
     return lab.says(lab.image(manifest=ONCE), r"Insufficient stack space to handle exception",
                     r"pc : recurse.*trap_test", *panics(r"kernel stack overflow"),
                     initrd=lab.ramdisk(), append="ouzel.test=/test/overflow.sh")
+
+
+# ---- with a native program beside it: the shell, which answers whatever becomes of Linux -------
+
+def shell_answers(linux):
+    """Lines to type, and the answers: LINUX is how the list of programs has it."""
+    return (("help", r"Commands can be shortened"),
+            ("programs", r"\nshell +runs(?s:.*)\nlinux +" + linux),
+            ("regions", r"\npager +[0-9a-f]+ +\d+ KiB(?s:.*)\nshell +[0-9a-f]+ +1024 KiB"
+                        r"(?s:.*)\nfree +[0-9a-f]+ +\d+ KiB"),
+            ("check", r"every invariant of the kernel holds"))
+
+
+def beside(lab, *patterns, then="stopped .* 1 of 1", **image):
+    return lab.says(lab.image(manifest=BESIDE, programs=["shell"], **image), *patterns,
+                    asks=shell_answers(then))
+
+
+def test_the_shell_goes_on_when_linux_is_corrupt(lab):
+    return beside(lab, r"`linux` in the boot archive is corrupt", r"pager: 1 of 2 programs run",
+                  then="stopped .* 0 of 1", flip=True)
+
+
+def test_the_shell_goes_on_when_linux_is_cut_off(lab):
+    image = lab.linux()
+    return beside(lab, r"`linux` is cut off: [0-9]+ of at least", r"pager: 1 of 2 programs run",
+                  then="stopped .* 0 of 1", linux=image[:len(image) - 5000])
+
+
+def test_the_shell_goes_on_when_linux_jumps_to_nowhere(lab):
+    died = r"`linux` thread [0-9]+ died: instruction fetch at 1230, nothing mapped there"
+    return beside(lab, r"pager: 2 of 2 programs run", died, AGAIN, died, LIMIT,
+                  linux=lab.server("nowhere"))
+
+
+def test_the_shell_goes_on_when_linux_faults_for_ever(lab):
+    died = r"`linux` thread [0-9]+ can't take its own exceptions: undefined instruction"
+    return beside(lab, r"pager: 2 of 2 programs run", died, AGAIN, died, LIMIT,
+                  linux=lab.server("loop"))
+
+
+def test_the_shell_goes_on_when_linux_panics(lab):
+    return beside(lab, r"pager: 2 of 2 programs run",
+                  *panics(r"VFS: Unable to mount root fs")[:-1])
+
+
+def test_the_shell_goes_on_while_linux_spins_and_can_stop_it(lab):
+    return lab.says(lab.image(manifest=BESIDE, programs=["shell"], linux=lab.server("spin")),
+                    r"pager: 2 of 2 programs run",
+                    asks=(*shell_answers("runs"), ("threads", r"\n +\d+  linux +0 +50  "),
+                          ("stop linux", r"`linux` was stopped"), *shell_answers("stopped")))

@@ -323,15 +323,17 @@ class Lab:
         os.remove(path)
         return data
 
-    def image(self, linux=None, manifest=None, flip=False, cut=1):
-        """A boot image with this Linux and manifest, a wrong bit in it, or only part of it."""
+    def image(self, linux=None, manifest=None, flip=False, cut=1, programs=()):
+        """A boot image with this Linux and manifest, native programs beside it, a wrong bit in it,
+        or only part of it."""
         linux = self.file("linux", linux or self.linux())
         path = os.path.join(ROOT, "board", "linux.manifest")
         if manifest:
             path = self.file("manifest", manifest.encode())
         archive, out = os.path.join(self.folder, "cpio"), os.path.join(self.folder, "image")
         subprocess.run([os.path.join(self.build, "mkarchive"), archive, path,
-                        f"pager={self.build}/bin/pager", f"linux={linux}"], check=True)
+                        *(f"{name}={self.build}/bin/{name}" for name in ("pager", *programs)),
+                        f"linux={linux}"], check=True)
         if flip:
             with open(archive, "r+b") as f:
                 f.seek(-(os.path.getsize(linux) // 2), os.SEEK_END)
@@ -343,8 +345,9 @@ class Lab:
         os.truncate(out, int(os.path.getsize(out) * cut))
         return out
 
-    def says(self, image, *patterns, disk=None, initrd=None, mem=None, append=""):
-        """Boot it. What is wrong: it does not say all this, in this order, or does not end."""
+    def says(self, image, *patterns, asks=(), disk=None, initrd=None, mem=None, append=""):
+        """Boot it. What is wrong: it does not say all this, in this order, does not answer ASKS
+        ((line to type, pattern)...) afterwards, or does not end."""
         guest = Guest(Machine(image=image, smp=self.args.smp, mem=mem or self.args.mem,
                               initrd=initrd and self.file("initrd", initrd),
                               disks=[self.file("disk", disk)] if disk else [],
@@ -357,7 +360,14 @@ class Lab:
                     why = f"did not say: {pattern}"
                     break
                 start = match.end()
-            if not why and "switching off" in patterns[-1] and not guest.finish(20):
+            for line, pattern in () if why else asks:
+                start = len(guest.output)
+                guest.type(line.encode() + b"\r")
+                if not guest.expect(pattern.encode(), 100, start):
+                    why = f"did not answer `{line}` with: {pattern}"
+                    break
+            if not why and "switching off" in (*patterns, *(p for _, p in asks))[-1] and \
+                    not guest.finish(20):
                 why = "the machine did not end"
         finally:
             guest.kill()
