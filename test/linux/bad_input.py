@@ -4,6 +4,8 @@
 Each test boots something bad and returns what went wrong, or None. `lab` makes images and
 machines; the pager switches the machine off when no program runs any more.
 """
+import subprocess
+
 ONCE = "linux\n\tfile linux\n\tmemory rest\n\trestart 1\n\tcontrol\n" \
        "\tdevices arm,pl011 arm,pl031 arm,pl061 virtio,mmio\n\tappend console=ttyAMA0\n"
 LIMIT = r"`linux` was restarted 1 times: enough"
@@ -14,11 +16,13 @@ BESIDE = "program shell\n\tfile shell\n\tmemory 1M\n\tquota 256K\n\tpriority 100
 AGAIN = r"starting `linux` again \(1 of 1\)"
 
 
-def panics(why):
-    """What the pager says of a Linux that panics twice. The words have to be those that it passes
-    on: on the console Linux itself has said them before, and that proves nothing."""
-    words = r"pager: linux panicked; its last words:\r*\n(?:(?!pager: ).*\n)*" \
-            r"(?!pager: ).*Kernel panic - not syncing: " + why
+def panics(why, first=""):
+    """What the pager says of a Linux that panics twice. The words (FIRST, and then WHY) have to be
+    those that it passes on: on the console Linux itself has said them before, and that proves
+    nothing."""
+    lines = r"(?:(?!pager: ).*\n)*(?!pager: ).*"
+    words = r"pager: linux panicked; its last words:\r*\n" + (lines + first if first else "") + \
+            lines + "Kernel panic - not syncing: " + why
     return words, AGAIN, words, LIMIT, OFF
 
 
@@ -69,8 +73,48 @@ def test_a_disk_that_is_no_file_system(lab):
 
 
 def test_no_disk_where_root_should_be(lab):
-    return lab.says(lab.image(manifest=ONCE), r"Cannot open root device \"/dev/vdz\"",
-                    *panics(r"VFS: Unable to mount root fs"), append="root=/dev/vdz rw")
+    return lab.says(lab.image(manifest=ONCE), *panics(r"VFS: Unable to mount root fs",
+                                                      r"Cannot open root device \"/dev/vdz\""),
+                    append="root=/dev/vdz rw")
+
+
+def ext4(lab, damaged=False):
+    """An empty file system; or its superblock, and what is not one for all the rest."""
+    path = lab.file("ext4", b"")
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", path, "16M"], check=True)
+    with open(path, "rb") as f:
+        data = f.read()
+    rest = b"no file system " * (len(data) // 15)
+    return rest[:1024] + data[1024:2048] + rest[2048:] if damaged else data
+
+
+def test_a_root_file_system_that_is_only_a_superblock(lab):
+    return lab.says(lab.image(manifest=ONCE), *panics(r"VFS: Unable to mount root fs",
+                                                      r"EXT4-fs \(vda\): .*corrupted"),
+                    disk=ext4(lab, damaged=True), append="root=/dev/vda rw")
+
+
+def test_a_root_file_system_without_init(lab):
+    return lab.says(lab.image(manifest=ONCE), *panics(r"No working init found",
+                                                      r"Mounted root \(ext4 filesystem\)"),
+                    disk=ext4(lab), append="root=/dev/vda rw")
+
+
+# The same from an initial RAM disk: /init says it, and stays there, with a shell.
+STAYS = r"staying in the initial RAM disk(?s:.*)# "
+POWEROFF = [("poweroff", r"pager: linux powers off")]
+
+
+def test_a_root_that_init_cannot_mount(lab):
+    return lab.says(lab.image(manifest=ONCE), r"EXT4-fs \(vda\): .*corrupted",
+                    r"ouzel: root=/dev/vda can't be mounted", STAYS, asks=POWEROFF,
+                    disk=ext4(lab, damaged=True), initrd=lab.ramdisk(), append="root=/dev/vda rw")
+
+
+def test_a_root_where_init_finds_no_init(lab):
+    return lab.says(lab.image(manifest=ONCE), r"ouzel: root=/dev/vda has neither /init nor", STAYS,
+                    asks=POWEROFF, disk=ext4(lab), initrd=lab.ramdisk(),
+                    append="root=/dev/vda rw")
 
 
 def test_an_initial_ram_disk_of_garbage(lab):

@@ -366,8 +366,8 @@ class Lab:
                 if not guest.expect(pattern.encode(), 100, start):
                     why = f"did not answer `{line}` with: {pattern}"
                     break
-            if not why and "switching off" in (*patterns, *(p for _, p in asks))[-1] and \
-                    not guest.finish(20):
+            last = (*patterns, *(pattern for _, pattern in asks))[-1]
+            if not why and re.search("(switching|powers) off$", last) and not guest.finish(20):
                 why = "the machine did not end"
         finally:
             guest.kill()
