@@ -270,6 +270,7 @@ class Starter:
 def guests(args, results):
     """Every test_NAME(start) of a Python file; it returns what went wrong, or None."""
     sys.dont_write_bytecode = True
+    sys.path.insert(0, os.path.dirname(args.script))
     spec = importlib.util.spec_from_file_location("tests", args.script)
     tests = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tests)
