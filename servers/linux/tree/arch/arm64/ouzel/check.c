@@ -14,6 +14,7 @@
 
 #include <asm/fixmap.h>
 #include <asm/ouzel.h>
+#include <asm/ouzel_fault.h>
 
 static unsigned long check_space(struct seq_file *m, u16 slot, const char *who)
 {
@@ -154,6 +155,16 @@ DEFINE_SHOW_ATTRIBUTE(quota);
  * An entry of our own that the kernel would not install is a bug, or a region taken away; of a
  * process it may be /dev/mem, and its fault tells (ouzel_rejected_here()).
  */
+void ouzel_rejected_own(const struct vcpu_block *block)
+{
+	enum ouzel_error error = READ_ONCE(block->reject_error);
+	u64 va = READ_ONCE(block->reject_va);
+
+	if (error && is_ttbr1_addr(va))
+		pr_warn_once("ouzel: the mapping of %016llx was rejected: %s\n", va,
+			     ouzel_error_text(error));
+}
+
 static void reject_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(reject_work, reject_look);
 
@@ -161,15 +172,8 @@ static void reject_look(struct work_struct *work)
 {
 	unsigned int cpu;
 
-	for_each_online_cpu(cpu) {
-		struct vcpu_block *b = (void *)__fix_to_virt(FIX_OUZEL_BLOCK0 - cpu);
-
-		if (READ_ONCE(b->reject_error) && is_ttbr1_addr(READ_ONCE(b->reject_va))) {
-			pr_warn_once("ouzel: the mapping of %016llx was rejected: %s\n",
-				     b->reject_va, ouzel_error_text(b->reject_error));
-			return;		/* once is enough */
-		}
-	}
+	for_each_online_cpu(cpu)
+		ouzel_rejected_own((void *)__fix_to_virt(FIX_OUZEL_BLOCK0 - cpu));
 	schedule_delayed_work(&reject_work, 10 * HZ);
 }
 

@@ -143,6 +143,7 @@ bool ouzel_rejected_here(struct mm_struct *mm, unsigned long addr)
 	struct vcpu_block *block = ouzel_block();
 	enum ouzel_error error;
 
+	ouzel_rejected_own(block);
 	block->reject_error = 0;	/* that of another address, perhaps */
 	OUZEL(space_sync, mm->context.slot, addr & PAGE_MASK, 1, 0);
 	error = READ_ONCE(block->reject_error);

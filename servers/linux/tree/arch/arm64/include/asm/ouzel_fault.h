@@ -10,6 +10,8 @@
 #include <asm/ouzel.h>
 
 bool ouzel_rejected_here(struct mm_struct *mm, unsigned long addr);
+/* Tells, once, if what was rejected is an entry of our own: that is a bug. */
+void ouzel_rejected_own(const struct vcpu_block *block);
 
 /* Any rejection since the last one that was looked into. */
 static __always_inline bool ouzel_rejected(struct mm_struct *mm, unsigned long addr)
