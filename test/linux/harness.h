@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,14 +76,41 @@ static inline uint8_t *map(size_t size, int protection)
 }
 #define RW (PROT_READ | PROT_WRITE)
 
+static inline void on_cpu(unsigned cpu)
+{
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
+}
+
+static inline void put(const char *path, const char *text)
+{
+        int fd = open(path, O_WRONLY);
+
+        if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+                fail("%s: '%s' refused (errno %d)", path, text, errno);
+        close(fd);
+}
+
+static inline void read_text(const char *path, char *text, size_t size)
+{
+        int fd = open(path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+        if (n < 0)
+                fail("%s (errno %d)", path, errno);
+        text[n] = 0;
+        close(fd);
+}
+
 /* The runner says so: should debugfs lack our files, that is a failure, not native Linux. */
 static inline bool on_ouzel(void)
 {
-        char text[2049] = "";
-        int fd = open("/proc/cmdline", O_RDONLY);
+        char text[2049];
 
-        EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-        close(fd);
+        read_text("/proc/cmdline", text, sizeof(text));
         return strstr(text, "ouzel.build=ouzel");
 }
 

@@ -272,15 +272,6 @@ TEST(a_system_call_keeps_registers)
                 registers_kept(i, 0);
 }
 
-static void on_cpu(unsigned cpu)
-{
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(cpu, &set);
-        EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
-}
-
 TEST(processes_do_not_see_each_others_registers)
 {
         pid_t pids[4];

@@ -36,35 +36,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static void on_cpu(unsigned cpu)
-{
-        cpu_set_t set;
-
-        CPU_ZERO(&set);
-        CPU_SET(cpu, &set);
-        EXPECT(sched_setaffinity(0, sizeof(set), &set) == 0);
-}
-
-static void put(const char *path, const char *text)
-{
-        int fd = open(path, O_WRONLY);
-
-        if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-                fail("%s: '%s' refused (errno %d)", path, text, errno);
-        close(fd);
-}
-
-static void read_text(const char *path, char *text, size_t size)
-{
-        int fd = open(path, O_RDONLY);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-        if (n < 0)
-                fail("%s (errno %d)", path, errno);
-        text[n] = 0;
-        close(fd);
-}
-
 static uint64_t vm_event(const char *name)
 {
         char line[80];
